@@ -47,24 +47,27 @@ from .shell.functions import (
 from .shell.make import make_http_server
 from .shell.messaging import (
     http_server_broadcast,
-    http_server_buffered_amount,
-    http_server_clients,
+    http_server_call_soon,
     http_server_close,
-    http_server_context,
-    http_server_peer,
-    http_server_position,
-    http_server_retained,
-    http_server_runs_coroutines,
     http_server_send,
-    http_server_state,
     http_server_subscribe,
-    http_server_subscriber_count,
     http_server_unsubscribe,
     http_server_wake,
     http_server_ws_close,
 )
 from .shell.program.deferred import Deferred
 from .shell.program.handlers import Handler
+from .shell.questions import (
+    http_server_buffered_amount,
+    http_server_clients,
+    http_server_context,
+    http_server_peer,
+    http_server_position,
+    http_server_retained,
+    http_server_runs_coroutines,
+    http_server_state,
+    http_server_subscriber_count,
+)
 from .shell.records import document_fields
 from .shell.server import HttpServer
 from .shell.staging import (
@@ -111,6 +114,7 @@ __all__ = [
     "close_reason_str",
     "http_server_broadcast",
     "http_server_buffered_amount",
+    "http_server_call_soon",
     "http_server_clients",
     "http_server_close",
     "http_server_configure",

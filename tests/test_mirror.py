@@ -34,6 +34,7 @@ ELSEWHERE = {
     "core/connection/client_status": "tests/core/connection/test_client.py",
     "core/web/route": "tests/core/web/test_routes.py",
     "core/server/batch": "tests/core/test_laws.py",
+    "shell/questions": "tests/shell/test_server_names.py",
     "shell/arguments": "tests/shell/test_wrong_types.py",
     "shell/callbacks": "tests/shell/test_server_names.py",
     "shell/make": "tests/shell/loop/test_listen.py",

@@ -12,23 +12,18 @@ hand it to the buffer. It does not know when there is a tick; `_before_send` is 
 """
 
 import logging
+from collections.abc import Callable
 from threading import get_ident
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from ..core.broadcast.broadcast import subscriber_count
 from ..core.broadcast.entry import NO_OPTIONS
-from ..core.broadcast.position import format_position
-from ..core.broadcast.retained import payload_of
-from ..core.conn import Conn, Peer
+from ..core.conn import Conn
 from ..core.connection.subscriber import is_topic_too_long
-from ..core.connection.websocket_send import buffered_amount
-from ..core.effects import SERVER_LOG
+from ..core.effects import ERROR_LOG, SERVER_LOG
 from ..core.events import CloseRequested, Event, Publish, SendMessages, Subscribe
 from ..core.limits import Limits
 from ..core.send_status import SendStatus
 from ..core.server.retaining import is_too_long_to_retain
-from ..core.server.slots import clients_of, find_client
-from ..core.server.state import Server
 from ..core.topics import Topic
 from .arguments import (
     check_conn,
@@ -40,13 +35,15 @@ from .loop.engine import Engine
 from .loop.mailbox import Mailbox
 from .loop.send_buffer import TEXT, close_event, to_message
 from .program.body_sources import LateChunk
-from .program.handlers import Application, discard
+from .program.handlers import discard
 from .program.host import Posted
-from .program.jobs import LateResult, Returned
-from .program.logs import write_log
-from .staging import Stager
+from .program.jobs import Called, LateResult, Returned
+from .program.logs import write_log, write_text
+from .program.tracebacks import EXIT_EXCEPTIONS, error_text, safe_name
+from .questions import Questions
 
 _LOG = logging.getLogger(SERVER_LOG)
+_ERRORS = logging.getLogger(ERROR_LOG)
 
 NO_THREAD = 0
 """No thread has this number."""
@@ -60,13 +57,11 @@ Call: TypeAlias = SendMessages | Publish | Subscribe | CloseRequested
 """What a program calls for."""
 
 
-class Messaging(Stager):
+class Messaging(Questions):
     """A server as the program behind it sees it: its clients, and what is sent to them."""
 
     __slots__ = (
-        "_application",
         "_buffer",
-        "_engine",
         "_interrupting_calls",
         "_is_ticking",
         "_late_events",
@@ -74,16 +69,12 @@ class Messaging(Stager):
         "_mailbox",
         "_sending_thread",
         "_serving_thread",
-        "_thread",
     )
 
     def __init__(self, limits: Limits, engine: Engine) -> None:
-        super().__init__(limits.outgoing_buffer_sz, engine.guard)
+        super().__init__(limits, engine)
         self._limits = limits
-        self._engine = engine
-        """The loop around the core; for this package only."""
         self._buffer = engine.buffer
-        self._application: Application
         self._mailbox: Mailbox[Posted] = Mailbox(self._discard)
         self._interrupting_calls: Mailbox[Call] = Mailbox(self._discard)
         """Calls that interrupted sigil on the thread that ticks; nobody waits for this one."""
@@ -92,85 +83,11 @@ class Messaging(Stager):
         """The thread that ticks until the server has stopped, if one does."""
         self._late_events: list[Event] = []
         """Events of late results that were taken and the core has not received."""
-        self._thread = self._sending_thread = get_ident()
-        """The thread that ticks, and the one that may send with nothing to be done before."""
+        self._sending_thread = self._thread
+        """The thread that may send with nothing to be done before."""
 
     def _before_send(self) -> None:
         """The thread that ticks is about to send: see that there is a tick."""
-
-    # -- questions ---------------------------------------------------------------------------------
-
-    @property
-    def runs_coroutines(self) -> bool:
-        """True inside asyncio (`http_server_serve`), where handlers and callbacks may be coroutines
-        and run in that loop.
-        """
-        return self._application.sources.spawn is not None
-
-    @property
-    def state(self) -> Server:
-        """The core's value now (for other threads: as of the last step): immutable, and yours to
-        keep.
-        """
-        guard = self._guard
-        if get_ident() != self._thread or guard.is_busy:
-            return self._engine.snapshot
-        guard.is_busy = True
-        try:
-            return self._engine.state
-        finally:
-            guard.is_busy = False
-
-    def clients(self) -> tuple[Conn, ...]:
-        """The handles of all open connections."""
-        return tuple(client.conn for client in clients_of(self.state.slots))
-
-    def peer(self, conn: Conn) -> Peer | None:
-        """The address of the client at the other end; None if the connection is gone."""
-        check_conn(conn)
-        client = find_client(self.state.slots, conn)
-        return None if client is None else client.peer
-
-    def position(self) -> str:
-        """The position of the last message published, written `<epoch>-<n>`; before the first
-        message `n` is 0.
-
-        It is the `id` of that message on event streams, and what a client sends to resume after it.
-        """
-        broadcast = self.state.broadcast
-        return format_position(broadcast.ring.epoch, broadcast.next_number - 1)
-
-    def retained(self, topic: str | None = None) -> str | bytes | None:
-        """The message that is retained on a topic, or on none; None if there is none."""
-        if topic is not None:
-            check_topic_of_message(topic)
-        message = self.state.broadcast.retained.messages.get(topic)
-        if message is None:
-            return None
-        payload = payload_of(message.frame)
-        return payload.decode() if message.frame[0] & 0x0F == TEXT else payload
-
-    def buffered_amount(self, conn: Conn) -> int:
-        """Bytes for this client that the kernel has not taken yet; 0 for one that is gone."""
-        check_conn(conn)
-        state = self.state
-        return buffered_amount(find_client(state.slots, conn), state.broadcast)
-
-    def subscriber_count(self, topic: Topic | None = None) -> int:
-        """How many WebSockets, event streams and long-polls that wait would be sent a message on
-        this topic, or, without one, one to everybody; of `ALL_TOPICS`, how many are subscribed to
-        that. Nobody is counted one by one.
-        """
-        if topic is not None:
-            check_topic(topic)
-        return subscriber_count(self.state.broadcast, topic)
-
-    def context(self, conn: Conn) -> Any:
-        """What `Response.upgrade(context=...)` has given a WebSocket, from `ws_open` until
-        `ws_close` has returned; None for any other, and for one that is gone.
-        """
-        check_conn(conn)
-        return self._application.callbacks.programs.context(conn)
 
     # -- messages ----------------------------------------------------------------------------------
 
@@ -280,6 +197,17 @@ class Messaging(Stager):
         """
         self._mailbox.wake()
 
+    def call_soon(self, function: Callable[..., object], *args: object) -> None:
+        """Have `function(*args)` called by the next tick, on its thread; may be called from any
+        thread and from a signal handler.
+
+        Such calls, and what the same thread sends, are done in their order; what one raises is
+        logged. TypeError for what cannot be called. When the server has stopped, nothing is called.
+        """
+        if not callable(function):
+            raise TypeError(f"what is called is a function, not {type(function).__name__}")
+        self._post(Called(function, args))
+
     def _post(self, item: Posted) -> None:
         """Leave something for the next tick, and wake the server if it waits; may be called from
         any thread.
@@ -372,6 +300,8 @@ class Messaging(Stager):
                 self._late_events += [] if event is None else [event]
             elif isinstance(item, SendMessages | Publish | Subscribe | CloseRequested):
                 self._do_call(item)
+            elif isinstance(item, Called):
+                self._call_back(item)
             else:
                 event = self._take_late(item) if isinstance(item, Returned) else item
                 self._engine.events += [] if event is None else [event]
@@ -379,6 +309,18 @@ class Messaging(Stager):
             self._do_interrupting_calls()
         self._engine.events += self._late_events
         self._late_events.clear()
+
+    def _call_back(self, item: Called) -> None:
+        """Call what was to be called; what it raises is logged."""
+        self._apply_late()
+        try:
+            with self._guard.user_code():
+                item.function(*item.args)
+        except EXIT_EXCEPTIONS:
+            raise
+        except BaseException as error:
+            text = error_text(f"call_soon({safe_name(item.function)}) raised", error)
+            write_text(_ERRORS, logging.ERROR, text)
 
     def _do_interrupting_calls(self, max_count: int | None = None) -> None:
         """Do what was called for, or the first of it, by whatever interrupted sigil on this
@@ -395,15 +337,20 @@ class Messaging(Stager):
 
     def _do_call(self, call: Call) -> None:
         """Do what was called for, in the order of the calls."""
-        if self._late_events:
-            # who sends to a client after answering its request means it with that answer
-            late = self._late_events[:]
-            self._late_events.clear()
-            self._engine.apply(*late)
+        self._apply_late()
         if isinstance(call, SendMessages | Publish):
             self._buffer.replay(call)
         else:
             self._engine.apply(call)
+
+    def _apply_late(self) -> None:
+        """Apply the late results that were taken: who sends to a client after answering its request
+        means it with that answer.
+        """
+        if self._late_events:
+            late = self._late_events[:]
+            self._late_events.clear()
+            self._engine.apply(*late)
 
     def _take_late(self, late: LateResult | LateChunk | Returned) -> Event | None:
         """The event of a result that came after user code had returned."""
@@ -418,23 +365,7 @@ class Messaging(Stager):
             discard(item)
 
 
-def http_server_state(server: Messaging) -> Server:
-    """The property `state` of a server."""
-    return server.state
-
-
-def http_server_runs_coroutines(server: Messaging) -> bool:
-    """The property `runs_coroutines` of a server."""
-    return server.runs_coroutines
-
-
-http_server_clients = Messaging.clients
-http_server_peer = Messaging.peer
-http_server_position = Messaging.position
-http_server_retained = Messaging.retained
-http_server_buffered_amount = Messaging.buffered_amount
-http_server_subscriber_count = Messaging.subscriber_count
-http_server_context = Messaging.context
+http_server_call_soon = Messaging.call_soon
 http_server_send = Messaging.send
 http_server_broadcast = Messaging.broadcast
 http_server_subscribe = Messaging.subscribe

@@ -58,11 +58,13 @@ class Upgrade(Value):
     (empty: from now on), and is told its position with each message. None leaves that to the query.
     `slow` is what becomes of it if what it needs is not kept any more: "drop" or "skip".
 
-    `callbacks` and `context` are the program's own objects, and stay with whoever calls it: the
-    core is given none.
+    `callbacks`, `context` and `refused` are the program's own objects, and stay with whoever calls
+    it: the core is given none.
     """
 
-    __match_args__ = ("subprotocol", "topics", "history", "after", "slow", "callbacks", "context")
+    __match_args__ = (
+        "subprotocol", "topics", "history", "after", "slow", "callbacks", "context", "refused",
+    )  # fmt: skip
     __slots__ = __match_args__
 
     def __init__(
@@ -74,6 +76,7 @@ class Upgrade(Value):
         slow: str = "drop",
         callbacks: Any = None,
         context: object = None,
+        refused: Any = None,
     ) -> None:
         self.subprotocol: Final = subprotocol
         self.topics: Final = topics
@@ -82,6 +85,7 @@ class Upgrade(Value):
         self.slow: Final = slow
         self.callbacks: Final = callbacks
         self.context: Final = context
+        self.refused: Final = refused
 
 
 def without_objects(upgrade: Upgrade) -> Upgrade:

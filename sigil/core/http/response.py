@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias, final
@@ -32,6 +32,7 @@ from .json_text import Default, encode_json
 from .set_cookie import cookie_name, encode_cookie
 from .validate import (
     check_callbacks,
+    check_opening,
     check_reason,
     check_retry,
     check_slow,
@@ -224,36 +225,35 @@ class Response(Value):
         slow: str = "drop",
         callbacks: Any = None,
         context: object = None,
+        refused: Callable[[], object] | None = None,
     ) -> Response:
         """A response that turns the connection into a WebSocket (RFC 6455); a client that has not
         asked for one properly gets 400, 403 or 426.
 
         `subprotocol` is one of those the client offered (`request.subprotocols`), or None. What is
-        broadcast to one of `topics` is sent to this client (`ALL_TOPICS` for whatever there is). It
-        is first sent the last `history` messages, as far as they are kept
-        (`Limits.history_messages`).
+        broadcast to one of `topics` is sent to this client (`ALL_TOPICS` for whatever there is),
+        and first the last `history` messages, as far as kept (`Limits.history_messages`).
 
         A client with `after` in its query is told its position with each message, and with
         `after=<position>` it is sent what was published behind that. `after` says the same in its
         place: a position, or empty for one that begins now.
 
         A client that reads so slowly that what it needs is not kept any more is dropped; with
-        `slow="skip"` it is moved on to the oldest message that is kept, and is told the gap if it
-        is told positions.
+        `slow="skip"` it is moved on to the oldest message that is kept, and is told the gap.
 
         `callbacks`, a `Callbacks`, are called for this connection in the place of the server's, so
         that each route can have a program of its own; `context` is what `server.context(conn)`
-        returns from `ws_open` until `ws_close` has returned. TypeError for callbacks that are none,
-        ValueError for another `slow`.
+        returns from `ws_open` until `ws_close` has returned. `refused` is called, with nothing, if
+        this opens no WebSocket: the client was answered with one of these statuses, or has left.
+        TypeError for callbacks that are none, ValueError for another `slow`.
         """
-        if subprotocol is not None and not isinstance(subprotocol, str):
-            raise TypeError(f"a subprotocol is a str or None, not {type(subprotocol).__name__}")
-        problem = check_start(after) or check_callbacks(callbacks)
+        problem = check_opening(subprotocol, refused)
+        problem = problem or check_start(after) or check_callbacks(callbacks)
         if problem is not None:
             raise TypeError(problem)
         _require_slow(slow)
         names, history = _subscription(topics, history)
-        body = Upgrade(subprotocol, names, history, after, slow, callbacks, context)
+        body = Upgrade(subprotocol, names, history, after, slow, callbacks, context, refused)
         return Response(101, _merge((), headers).pairs, body)
 
     @staticmethod

@@ -116,6 +116,17 @@ def check_retry(retry_ms: Any) -> str | None:
     return f"retry_ms is a number of milliseconds, not {safe_repr(retry_ms)}"
 
 
+def check_opening(subprotocol: Any, refused: Any) -> str | None:
+    """None for a subprotocol, or none, and for what is called if an upgrade is refused: a function,
+    or None.
+    """
+    if subprotocol is not None and not issubclass(type(subprotocol), str):
+        return f"a subprotocol is a str or None, not {type_name(subprotocol)}"
+    if refused is None or callable(refused):
+        return None
+    return f"refused is a function or None, not {type_name(refused)}"
+
+
 CALLBACKS: Final = (
     "open", "close", "ws_open", "ws_message", "ws_close", "ws_drain", "sse_open", "sse_close",
 )  # fmt: skip

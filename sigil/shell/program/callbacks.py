@@ -208,7 +208,12 @@ class CallbackRunner:
         """
         conn, own = effect.conn, self._callbacks_of(effect.conn).close
         callback = self._callbacks.close if own is None else own
-        return self._begin_end(conn, effect.reason, callback, (effect.reason,), self.programs.drop)
+        return self._begin_end(conn, effect.reason, callback, (effect.reason,), self._drop)
+
+    def _drop(self, conn: Conn) -> None:
+        """Drop what belongs to a connection that is gone."""
+        with self._guard.user_code():
+            self.programs.drop(conn)
 
     def _callbacks_of(self, conn: Conn) -> CallbackTable:
         """The callbacks of a connection."""

@@ -11,19 +11,27 @@ from the end. Nothing is held for a connection that is gone. It does not know wh
 callbacks.
 """
 
+import logging
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ...core.conn import Conn, Ticket
+from ...core.effects import ERROR_LOG
 from ...core.http.request import Request
+from .logs import write_text
+from .tracebacks import EXIT_EXCEPTIONS, error_text
+
+_LOG = logging.getLogger(ERROR_LOG)
 
 
 class Own(NamedTuple):
-    """What belongs to one connection: its callbacks, None for those of the server, and its
-    context.
+    """What belongs to one connection: its callbacks, None for those of the server, its context, and
+    what is called if it is not opened.
     """
 
     callbacks: Any
     context: object
+    refused: Callable[[], object] | None = None
 
 
 NOTHING = Own(None, None)
@@ -32,6 +40,19 @@ NOTHING = Own(None, None)
 def has_any(own: Own) -> bool:
     """True if a connection has anything of its own; a context is not asked what it equals."""
     return own.callbacks is not None or own.context is not None
+
+
+def call_refused(refused: Callable[[], object]) -> None:
+    """Tell the program that what it has given a response for was not opened; what it raises is
+    logged.
+    """
+    try:
+        refused()
+    except EXIT_EXCEPTIONS:
+        raise
+    except BaseException as error:
+        text = error_text("what was to be called if an upgrade is refused raised", error)
+        write_text(_LOG, logging.ERROR, text)
 
 
 class ConnectionPrograms:
@@ -55,11 +76,15 @@ class ConnectionPrograms:
         """Hold what was given with the response to a request."""
         self._given.setdefault(ticket.conn, {})[ticket.number] = request, own
 
-    def forget(self, ticket: Ticket) -> None:
-        """Drop what was given with a response that has opened nothing."""
+    def forget(self, ticket: Ticket) -> Callable[[], object] | None:
+        """Drop what was given with a response that has opened nothing; what is to be called."""
         waiting = self._given.get(ticket.conn, {})
-        if waiting.pop(ticket.number, None) is not None and not waiting:
+        given = waiting.pop(ticket.number, None)
+        if given is None:
+            return None
+        if not waiting:
             del self._given[ticket.conn]
+        return given[1].refused
 
     def open(self, conn: Conn, request: Request) -> Request:
         """The request that has opened this connection, as the handler had it; `request`, which is
@@ -71,7 +96,7 @@ class ConnectionPrograms:
         # responses go out in order, and those before it that have opened nothing are forgotten
         request, own = waiting[min(waiting)]
         if has_any(own):
-            self.own[conn] = own
+            self.own[conn] = own._replace(refused=None)
         return request
 
     def callbacks(self, conn: Conn, otherwise: Any) -> Any:
@@ -93,5 +118,7 @@ class ConnectionPrograms:
 
     def drop(self, conn: Conn) -> None:
         """Drop all that belongs to a connection that is gone."""
-        self._given.pop(conn, None)
         self.own.pop(conn, None)
+        for _, own in self._given.pop(conn, {}).values():
+            if own.refused is not None:
+                call_refused(own.refused)

@@ -40,7 +40,7 @@ from ...core.server.slots import find_client
 from ...core.server.state import Server
 from .body_sources import BodySources, LateChunk, Spawn, close_iterator
 from .callbacks import CallbackRunner, CallbackTable
-from .connection_programs import NOTHING, Own, has_any
+from .connection_programs import NOTHING, Own, call_refused, has_any
 from .deferred import Deferred
 from .handler_errors import HandlerError, failed, handler_error, internal_error
 from .host import Host
@@ -339,11 +339,11 @@ class Application:
         """
         own = NOTHING
         if isinstance(body, Upgrade):
-            own = Own(body.callbacks, body.context)
+            own = Own(body.callbacks, body.context, body.refused)
             problem = check_callbacks(own.callbacks)
             if problem is not None:
                 return internal_error(ticket, request, problem)
-            if has_any(own):
+            if has_any(own) or own.refused is not None:
                 response = response.replace(body=without_objects(body))
         self.callbacks.programs.give(ticket, request, own)
         return HandlerReturned(ticket, (response,))
@@ -397,7 +397,10 @@ class Application:
         """Close a stream that will not be pulled again, or cancel a response that is not awaited
         any more; what was given with one is dropped.
         """
-        self.callbacks.programs.forget(effect.ticket)
+        refused = self.callbacks.programs.forget(effect.ticket)
+        if refused is not None:
+            with self._guard.user_code():
+                call_refused(refused)
         deferred = self._forget_pending(effect.ticket)
         if deferred is not None:
             with self._guard.user_code():
@@ -422,3 +425,5 @@ def discard(item: object, spawn: Spawn | None = None) -> None:
             close_iterator(body.chunks, spawn)
         elif issubclass(type(body), FileBody) and hasattr(body.file, "close"):
             body.file.close()
+        elif issubclass(type(body), Upgrade) and body.refused is not None:
+            call_refused(body.refused)

@@ -16,9 +16,9 @@ from ...core.events import Event
 from ...core.server.state import Server
 from .body_sources import LateChunk, Spawn
 from .guard import Guard
-from .jobs import LateResult, Returned
+from .jobs import Called, LateResult, Returned
 
-Posted = Event | LateResult | LateChunk | Returned
+Posted = Event | LateResult | LateChunk | Returned | Called
 """What may be posted for the next tick."""
 
 

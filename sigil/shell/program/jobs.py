@@ -48,3 +48,10 @@ class Returned(NamedTuple):
     job: Job
     error: object
     later: Deferred
+
+
+class Called(NamedTuple):
+    """A function of the program that is to be called on the loop's thread."""
+
+    function: Callable[..., object]
+    args: tuple[object, ...]

@@ -21,6 +21,7 @@ from sigil import (
     make_http_server,
 )
 from sigil.core.conn import Peer, Ticket
+from sigil.core.http.bodies import Upgrade
 from sigil.core.http.headers import Headers
 from sigil.shell.program.connection_programs import NOTHING, ConnectionPrograms, Own
 from sigil.testing import Client, UpgradeRefused
@@ -243,36 +244,72 @@ def refusals() -> list[tuple[str, Callable[[], Response], Limits, bytes]]:
 def test_nothing_is_held_for_what_was_refused(
     make: Callable[[], Response], limits: Limits, request_: bytes
 ) -> None:
-    client = Client(lambda request: make(), limits=limits, raise_errors=False)
+    refused: list[str] = []
+
+    def handle(request: Request) -> Response:
+        response = make()
+        if not isinstance(response.body, Upgrade):
+            return response
+        return response.replace(
+            body=response.body.replace(refused=lambda: refused.append("refused"))
+        )
+
+    client = Client(handle, limits=limits, raise_errors=False)
     connection = client.connect()
     connection.send(request_)
     assert connection.answers("HEAD" if request_.startswith(b"HEAD") else "GET")
     assert held_by(client) == 0
+    assert refused == ["refused"] * isinstance(make().body, Upgrade)
 
 
 def test_nothing_is_held_for_a_response_that_comes_too_late_or_early() -> None:
     promised: list[Deferred] = []
+    refused: list[int] = []
 
     def handle(request: Request) -> Deferred:
         promised.append(Deferred())
         return promised[-1]
+
+    def upgrade(number: int) -> Response:
+        return Response.upgrade(context=number, refused=lambda: refused.append(number))
 
     client = Client(handle)
     gone = client.connect()
     gone.send(UPGRADE)
     gone.reset()
     client.run_until_idle()
-    promised.pop().resolve(Response.upgrade(context=1))
+    promised.pop().resolve(upgrade(1))
     client.run_until_idle()
     assert held_by(client) == 0
+    assert refused == [1]
     early = client.connect()
     early.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
-    promised[1].resolve(Response.upgrade(context=1))
+    promised[1].resolve(upgrade(2))
     client.run_until_idle()
     assert held_by(client) == 1  # it waits for the first response
+    assert refused == [1]
     early.reset()
     client.run_until_idle()
     assert held_by(client) == 0
+    assert refused == [1, 2]
+
+
+def test_who_is_opened_is_not_refused_and_what_is_called_then_may_raise() -> None:
+    refused: list[str] = []
+    client = Client(lambda request: Response.upgrade(refused=lambda: refused.append("refused")))
+    client.websocket("/").close()
+    client.run_until_idle()
+    assert refused == []
+    with pytest.raises(TypeError, match="refused is a function or None, not int"):
+        Response.upgrade(refused=5)  # type: ignore[arg-type]
+
+    def wrong() -> None:
+        raise ValueError("not so")
+
+    client = Client(lambda request: Response.upgrade(refused=wrong), raise_errors=False)
+    assert client.get("/").status == 426
+    assert client.get("/").status == 426
+    assert "not so" in client.log[-1].text
 
 
 # -- callbacks -------------------------------------------------------------------------------------
