@@ -59,6 +59,8 @@ STEPS = {f"sigil.core.{name}": step for step, names in enumerate(READING_ORDER) 
 MODULES = {module_of(path): path for path in SIGIL}
 SHELL = [path for path in SIGIL if is_below(module_of(path), "sigil.shell")]
 APPS = [path for path in SIGIL if is_below(module_of(path), "sigil.apps")]
+FACES = ("sigil.asgi", "sigil.evo", "sigil.wsgi")
+"""What serves programs that were written for other servers."""
 
 every_core_file = pytest.mark.parametrize("path", CORE, ids=name_of)
 
@@ -120,13 +122,26 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
 @pytest.mark.parametrize("path", SHELL, ids=name_of)
 def test_the_shell_does_not_know_the_programs_that_use_it(path: Path) -> None:
-    users = ("sigil.apps", "sigil.cli", "sigil.browser", "sigil.testing")
+    users = ("sigil.apps", "sigil.cli", "sigil.browser", "sigil.testing", *FACES)
     assert [module for module in modules_used(path) if is_below(module, *users)] == []
 
 
 @pytest.mark.parametrize("path", APPS, ids=name_of)
 def test_programs_use_what_every_user_has_and_views_of_the_core(path: Path) -> None:
     allowed = ("sigil.apps", "sigil.core.views")
+    assert [
+        module
+        for module in modules_used(path)
+        if module != "sigil" and not is_below(module, *allowed)
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SIGIL if is_below(module_of(path), *FACES)], ids=name_of
+)
+def test_other_faces_use_what_every_user_has(path: Path) -> None:
+    own = ".".join(module_of(path).split(".")[:2])
+    allowed = ("sigil.web", own)
     assert [
         module
         for module in modules_used(path)

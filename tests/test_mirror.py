@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.sources import ROOT, SIGIL, TESTS, name_of
 
-MIRRORED = ("core", "shell", "browser", "testing", "apps", "cli")
+MIRRORED = ("core", "shell", "browser", "testing", "apps", "cli", "wsgi")
 """The folders of sigil whose tests lie in folders of the same name."""
 
 ELSEWHERE = {

@@ -1,0 +1,1 @@
+"""Tests of sigil.wsgi: applications of PEP 3333 behind sigil."""

@@ -1,0 +1,52 @@
+"""Threads that do jobs: started when they are needed, and no more than there may be."""
+
+import threading
+
+from sigil.wsgi.pool import ThreadPool
+
+PATIENCE = 10.0
+
+
+def test_jobs_are_done_in_order_by_one_thread() -> None:
+    done: list[int] = []
+    pool: ThreadPool[int] = ThreadPool(done.append, 1, 100)
+    for number in range(50):
+        assert pool.submit(number)
+    (thread,) = pool.close()
+    thread.join(PATIENCE)
+    assert done == list(range(50))
+
+
+def test_jobs_are_done_at_once_and_those_beyond_wait_or_are_refused() -> None:
+    meeting, release = threading.Barrier(3), threading.Event()
+
+    def work(is_met: bool) -> None:
+        if is_met:
+            meeting.wait(PATIENCE)
+        release.wait(PATIENCE)
+
+    pool: ThreadPool[bool] = ThreadPool(work, 2, 2)
+    assert pool.submit(True) and pool.submit(True)
+    meeting.wait(PATIENCE)  # both threads are at work
+    assert pool.submit(False) and pool.submit(False)
+    assert not pool.submit(False)
+    assert pool.waiting == 2
+    release.set()
+    for thread in pool.close():
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def test_threads_are_started_when_they_are_needed_and_again_after_the_end() -> None:
+    done = threading.Semaphore(0)
+    pool: ThreadPool[int] = ThreadPool(lambda _: done.release(), 4, 10)
+    assert pool.close() == []
+    for _ in range(2):
+        assert pool.submit(1)
+        assert done.acquire(timeout=PATIENCE)
+        threads = pool.close()
+        assert 1 <= len(threads) <= 4
+        assert all(thread.daemon for thread in threads)
+        for thread in threads:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
