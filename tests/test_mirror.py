@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.sources import ROOT, SIGIL, TESTS, name_of
 
-MIRRORED = ("core", "shell", "browser", "testing", "apps", "cli", "wsgi")
+MIRRORED = ("core", "shell", "browser", "testing", "apps", "cli", "evo", "wsgi")
 """The folders of sigil whose tests lie in folders of the same name."""
 
 ELSEWHERE = {
@@ -56,6 +56,9 @@ ELSEWHERE = {
     "cli/flags": "tests/cli/test_settings.py",
     "cli/logging_setup": "tests/cli/test_settings.py",
     "cli/values": "tests/cli/test_settings.py",
+    "evo/details": "tests/evo/test_http_server.py",
+    "evo/pending": "tests/evo/test_http_server.py",
+    "evo/send_status": "tests/evo/test_http_server_streaming.py",
     "testing/answers": "tests/testing/test_client.py",
     "testing/connection": "tests/testing/test_client.py",
     "testing/driver": "tests/testing/test_client.py",

@@ -198,6 +198,16 @@ def check_jobs(command: str, folder: Path) -> None:
     assert f"$ {command}\n{body.rstrip()}\n" in page_of("guides/routes.md")
 
 
+def check_notes(command: str, folder: Path) -> None:
+    """What the program of events answers to a note that is put there."""
+    with serving_program(block_with("import Event, HttpServer")) as port:
+        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+        connection.request("PUT", command.rpartition(":8080")[2], body=b"buy milk")
+        answer = connection.getresponse().read().decode()
+        connection.close()
+    assert f"$ {command}\n{answer}```" in page_of("guides/evo.md")
+
+
 def check_tank(command: str, folder: Path) -> None:
     """What the first step of the tutorial answers."""
     with serving_program(block_with("# tank.py\nfrom sigil")) as port:
@@ -237,6 +247,7 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     "curl -sN 'http://127.0.0.1:8080/events": check_event_stream,
     "(sleep 9; time seq": check_writing,
     "curl -s -X PUT": check_jobs,
+    "curl -s -T": check_notes,
     "curl -s http://127.0.0.1:8080/jobs": check_jobs,
     "curl -s -X": check_refusal,
     "curl -s http://127.0.0.1:8080/chat": check_chat,

@@ -206,7 +206,7 @@ def with_params(request: Request, params: Params, mount_path: str) -> Request:
     return Request(
         request.method, request.target, request.path, request.query, request.version,
         request.headers, request.body, request.peer, request.bounds, request.conn,
-        params, mount_path, request.scheme,
+        params, mount_path, request.scheme, request.chunks,
     )  # fmt: skip
 
 

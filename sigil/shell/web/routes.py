@@ -15,7 +15,7 @@ response, None, a `Deferred`, a coroutine. It does not know the server.
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 from ...core.http.request import Request
@@ -373,6 +373,18 @@ def _check(handler: object, method: object, name: object) -> None:
 
 
 def _place(depth: int = 1) -> str:
-    """The file and line that call the function which is so many frames above this one."""
-    frame = sys._getframe(depth + 1)
+    """The file and line that call the function which is so many frames above this one; if that is
+    in sigil itself, those of the program that has called it.
+    """
+    own = frame = sys._getframe(depth + 1)
+    while _is_in_sigil(frame):
+        if frame.f_back is None:
+            frame = own
+            break
+        frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _is_in_sigil(frame: FrameType) -> bool:
+    name = frame.f_globals.get("__name__", "")
+    return isinstance(name, str) and name.startswith("sigil.")

@@ -152,7 +152,7 @@ def test_bad_input_carries_a_message_and_a_status() -> None:
 
 def test_a_request_that_is_made_of_another_keeps_all_else() -> None:
     before = make("/a?b", "b", b"c", Host="d").replace(
-        conn=Conn(3, 4), mount_path="/e", scheme="https", version=0
+        conn=Conn(3, 4), mount_path="/e", scheme="https", version=0, chunks="pieces"
     )
     peer = Peer("192.0.2.1", 5)
     for after, changed in (

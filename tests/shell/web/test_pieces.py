@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sigil import Request, Response, Routes, chain
+from sigil import Deferred, Request, Response, Routes, chain
 from sigil.shell.program.piece_handlers import asks_for_body
 from sigil.testing import Client
 from sigil.web import (
@@ -145,6 +145,23 @@ def test_a_route_takes_its_body_in_pieces_and_the_others_take_it_whole() -> None
     assert exchange(routes, PUT.replace(b"/up", b"/other/x") % b"")[:2] == (200, "6 in 2")
     assert exchange(routes, PUT.replace(b"/up", b"/nobody/x") % b"")[0] == 404
     assert routes.url_for(up, name="b") == "/b/up"
+
+
+def test_a_route_with_parameters_gives_its_handler_the_pieces() -> None:
+    asked: list[object] = []
+    routes, inner = Routes(), Routes()
+
+    @inner.put("/:file", body="stream")
+    def up(request: Request) -> Deferred:
+        later = Deferred()
+        request.chunks.ask().when_resolved(
+            lambda piece: (asked.append(piece), later.resolve(Response.text("taken")))
+        )
+        return later
+
+    routes.mount("/up", inner)
+    assert exchange(routes, PUT.replace(b"/up", b"/up/a") % b"")[:2] == (200, "taken")
+    assert asked == [b"abc"]
 
 
 def test_nobody_is_asked_while_no_route_has_a_say() -> None:

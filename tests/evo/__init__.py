@@ -1,0 +1,1 @@
+"""The servers of the Evo runtime: events, ids, and responses that are written in steps."""
