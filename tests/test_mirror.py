@@ -55,6 +55,7 @@ ELSEWHERE = {
     "cli/find_app": "tests/cli/test_main.py",
     "cli/flags": "tests/cli/test_settings.py",
     "cli/logging_setup": "tests/cli/test_settings.py",
+    "cli/team": "tests/cli/test_supervision.py",
     "cli/values": "tests/cli/test_settings.py",
     "evo/details": "tests/evo/test_http_server.py",
     "evo/pending": "tests/evo/test_http_server.py",

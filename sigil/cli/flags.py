@@ -127,6 +127,9 @@ FLAGS = (
     Flag("--loop", _SERVE, None, None,
          "the event loop to serve in; auto: none, but for what is asynchronous uvloop if it is "
          "installed, else asyncio", choices=LOOPS),
+    Flag("--workers", _SERVE, "N", _WORKERS,
+         "serve from so many processes on one port; each has its own clients, and what it "
+         "broadcasts reaches no others"),
     Flag("--proxy-headers", _SERVE, None, None,
          "believe X-Forwarded-For and -Proto of trusted proxies; the default for WSGI and ASGI, "
          "and with --forwarded-allow-ips", action=argparse.BooleanOptionalAction),
@@ -142,7 +145,7 @@ FLAGS = (
     Flag("--limit-concurrency", _SERVE, "N", _COUNT,
          "the maximum number of connections; one more is answered with 503"),
     Flag("--limit-max-requests", _SERVE, "N", _COUNT,
-         "exit with status 0 after this many requests have been answered"),
+         "exit with status 0 after this many requests have been answered; a worker is replaced"),
     Flag("--reload", _SERVE, None, None,
          "restart whenever a Python file changes", action="store_true"),
     Flag("--reload-dir", _SERVE, "DIR", _PATH,
@@ -179,6 +182,7 @@ CONTRADICTIONS = (
     ("fd", "port", "an inherited socket has its port already"),
     ("fd", "uds_mode", "an inherited socket has its permissions already"),
     ("fd", "backlog", "an inherited socket has its backlog already"),
+    ("reload", "workers", "there is one process, which is restarted when a file changes"),
     ("reload", "limit_max_requests", "the one ends the server for good, the other starts it again"),
 )
 """Pairs of fields that cannot be given together, and why."""

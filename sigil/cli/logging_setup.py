@@ -16,6 +16,8 @@ when it starts to listen, and then does no work for records that nobody wants.
 import logging
 
 LINE_FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
+LINE_FORMAT_OF_MANY = "%(asctime)s %(levelname)-8s [%(process)d] %(name)s: %(message)s"
+"""Where several processes write: each line says which."""
 
 
 def levels_of(log_level: str, access_log: bool) -> dict[str, int]:
@@ -25,12 +27,12 @@ def levels_of(log_level: str, access_log: bool) -> dict[str, int]:
     return {"sigil": level, "sigil.access": level if access_log else max(logging.WARNING, level)}
 
 
-def set_up_logging(log_level: str, access_log: bool) -> None:
+def set_up_logging(log_level: str, access_log: bool, *, shows_pid: bool = False) -> None:
     """Write the three loggers' records of at least `log_level` to stderr."""
     # not by `logging.config`, which takes as long to import as `logging` does
     for name, level in levels_of(log_level, access_log).items():
         logging.getLogger(name).setLevel(level)
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(LINE_FORMAT))
+    handler.setFormatter(logging.Formatter(LINE_FORMAT_OF_MANY if shows_pid else LINE_FORMAT))
     logger = logging.getLogger("sigil")
     logger.handlers, logger.propagate = [handler], False

@@ -27,37 +27,42 @@ from sigil import __version__, make_http_server
 from sigil.apps.terminal import CommandError, print_error, print_line
 from sigil.cli.listening import Listeners, listening, place_of
 from sigil.cli.logging_setup import set_up_logging
-from sigil.cli.serving import make_service, run, stop_on_signals
+from sigil.cli.serving import make_service, run, run_for, stop_on_signals
 from sigil.cli.settings import Settings, read_settings
 from sigil.core.build import core_build
 from sigil.shell.loop.descriptors import raise_soft_limit
-from sigil.shell.loop.listen import adopt_listener
 
 if TYPE_CHECKING:
     from sigil.apps.hosts import Hosts
-    from sigil.cli.reload import Inherited
+    from sigil.cli.children import Parent
 
 FOLDER_STATUS, INTERRUPT_STATUS = 3, 130
 
 
-def serve(settings: Settings) -> None:
-    """Serve the application until SIGINT or SIGTERM, inside asyncio if it is asynchronous."""
+def serve(settings: Settings) -> int:
+    """Serve the application until SIGINT or SIGTERM, from this process or from others."""
     if settings.reload:
-        from sigil.cli.reload import supervise
+        from sigil.cli.reload import serve_with_reload
 
-        supervise(settings, lambda: listening(settings, place_of(settings)))
-        return
+        return serve_with_reload(settings)
+    if settings.workers > 1:
+        from sigil.cli.supervisor import serve_with_workers
+
+        return serve_with_workers(settings)
     service = make_service(settings)
+    stop_on_signals(service.stop)
     with listening(settings, service.place) as listeners:
-        run(service, listeners, settings.fd is not None, settings)
+        run(service, listeners, settings, shared=settings.fd is not None)
+    return 0
 
 
-def serve_inherited(inherited: "Inherited") -> None:
-    """Serve the application on inherited sockets, whose address the parent has printed."""
-    settings = inherited.settings
+def serve_for(parent: "Parent", settings: Settings) -> int:
+    """Serve the application from this process on sockets that the parent has."""
     service = make_service(settings)
-    listeners = tuple(map(adopt_listener, inherited.listeners))
-    run(service, listeners, True, settings)
+    listeners = parent.ask_for_listeners(service.place, service.stop)
+    if listeners:
+        run_for(parent, service, listeners, settings)
+    return 0
 
 
 def _hosts(settings: Settings, listeners: Listeners) -> "Hosts":
@@ -73,7 +78,7 @@ def _hosts(settings: Settings, listeners: Listeners) -> "Hosts":
     return hosts_of([*asked, *(str(name[0]) for name in names)], settings.allow_host)
 
 
-def demo(settings: Settings) -> None:
+def demo(settings: Settings) -> int:
     """Serve the demonstration until SIGINT or SIGTERM."""
     from sigil.apps.demo.live import drive, make_live
     from sigil.apps.hosts import HostGuard
@@ -89,9 +94,10 @@ def demo(settings: Settings) -> None:
         server.listen(listeners, shared=settings.fd is not None)
         print_line("open it in a browser; Ctrl-C stops it")
         drive(server, live)
+    return 0
 
 
-def stream(settings: Settings) -> None:
+def stream(settings: Settings) -> int:
     """Publish the lines of standard input until their end (unless it is to linger), or a signal."""
     from sigil.apps.hosts import HostGuard
     from sigil.apps.stream.app import LineStream, Rules, limits_for
@@ -120,9 +126,10 @@ def stream(settings: Settings) -> None:
         server.listen(listeners, shared=settings.fd is not None)
         print_line("open it in a browser; Ctrl-C stops it")
         loop.run()
+    return 0
 
 
-def files(settings: Settings) -> None:
+def files(settings: Settings) -> int:
     """Serve the files of a folder until SIGINT or SIGTERM."""
     from sigil import chain, static_files
     from sigil.apps.files.app import FolderSite, drive
@@ -145,9 +152,10 @@ def files(settings: Settings) -> None:
         server.listen(listeners, shared=settings.fd is not None)
         print_line("open it in a browser, figures are at /-/; Ctrl-C stops it")
         drive(server, site)
+    return 0
 
 
-COMMANDS: dict[str, Callable[[Settings], None]] = {
+COMMANDS: dict[str, Callable[[Settings], int]] = {
     "serve": serve,
     "demo": demo,
     "files": files,
@@ -155,17 +163,16 @@ COMMANDS: dict[str, Callable[[Settings], None]] = {
 }
 
 
-def _status_of(settings: Settings, command: Callable[[], None]) -> int:
+def _status_of(settings: Settings, command: Callable[[], int]) -> int:
     """The exit status of a command, which is run with logging set up."""
-    set_up_logging(settings.log_level, settings.access_log)
+    set_up_logging(settings.log_level, settings.access_log, shows_pid=settings.workers > 1)
     try:
-        command()
+        return command()
     except CommandError as error:
         print_error(str(error))
         return error.status
     except KeyboardInterrupt:
         return INTERRUPT_STATUS
-    return 0
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -177,11 +184,11 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def main_of_child() -> int:
-    """Run a child process of `--reload`; its exit status."""
-    from sigil.cli.reload import accept_inheritance
+    """Run a process that serves for a parent; its exit status."""
+    from sigil.cli.children import accept_inheritance
 
-    inherited = accept_inheritance(sys.argv)
-    return _status_of(inherited.settings, partial(serve_inherited, inherited))
+    settings, parent = accept_inheritance(sys.argv)
+    return _status_of(settings, partial(serve_for, parent, settings))
 
 
 if __name__ == "__main__":

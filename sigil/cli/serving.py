@@ -5,13 +5,12 @@ handler; an `HttpServer` has one already, and settings of its own, which hold as
 says otherwise: who types a flag means it. What flags add (the client behind a proxy, an end after
 so many responses) is middleware around that handler.
 
-Rules: the server is used through its public face. Signals stop it from the moment it exists, since
-whoever has read the address may send one. It runs in a loop of its own unless something in it is
-asynchronous. It does not know which process it is in.
+Rules: the server is used through its public face. It runs in a loop of its own unless something in
+it is asynchronous. It does not know how it came to the sockets.
 """
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from importlib import import_module
 from inspect import isawaitable
 from itertools import count
@@ -38,17 +37,19 @@ from sigil.cli.settings import Settings
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
+    from sigil.cli.children import Parent
     from sigil.web import Middleware
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Service(NamedTuple):
-    """A server that is ready to listen, where that is to be, and how it is run."""
+    """A server that is ready to listen, where that is to be, and how it is run and stopped."""
 
     server: HttpServer
     place: Place
     is_async: bool
+    stop: Callable[[], None]
 
 
 # -- stopping --------------------------------------------------------------------------------------
@@ -144,7 +145,7 @@ def _middleware(
 
 
 def make_service(settings: Settings) -> Service:
-    """A server of the application; from here on signals stop it."""
+    """A server of the application."""
 
     def stop() -> None:
         server.stop(settings.timeout_graceful_shutdown)
@@ -160,9 +161,8 @@ def make_service(settings: Settings) -> Service:
         handler = chain(handler_of(app, interface, settings), *around)
         limits = limits_from_settings(settings)
         server = make_http_server(handler, host=place.host, port=place.port, limits=limits)
-    stop_on_signals(stop)
     is_async = interface == "asgi" or settings.loop != "auto" or _has_coroutines(server)
-    return Service(server, place, is_async)
+    return Service(server, place, is_async, stop)
 
 
 def _configure(server: HttpServer, around: "list[Middleware]", settings: Settings) -> None:
@@ -190,26 +190,40 @@ def _has_coroutines(server: HttpServer) -> bool:
 # -- running it ------------------------------------------------------------------------------------
 
 
-def run(service: Service, listeners: Listeners, shared: bool, settings: Settings) -> None:
-    """Serve until the server has stopped. With `shared` the sockets are others' too."""
+def run(service: Service, listeners: Listeners, settings: Settings, *, shared: bool) -> None:
+    """Serve until a signal, and until the server has stopped; with `shared` the sockets are others'
+    too.
+    """
     server, grace = service.server, settings.timeout_graceful_shutdown
+    server.listen(listeners, shared=shared)
     if not service.is_async:
-        server.listen(listeners, shared=shared)
         server.start(grace=grace)
         return
+
+    async def serve() -> None:
+        with server.stop_on_signals(grace):
+            await http_server_serve(server)
+
+    _run_in_asyncio(serve(), settings.loop)
+
+
+def run_for(parent: "Parent", service: Service, listeners: Listeners, settings: Settings) -> None:
+    """Serve until the parent wants no more, on sockets of all its children."""
+    server = service.server
+    server.listen(listeners)
+    parent.report_serving()
+    if service.is_async:
+        _run_in_asyncio(http_server_serve(server), settings.loop)
+    else:
+        server.server_loop()
+
+
+def _run_in_asyncio(serving: Coroutine[Any, Any, None], loop: str) -> None:
+    """Serve inside this event loop."""
     import asyncio
 
-    with asyncio.Runner(loop_factory=loop_factory(settings.loop)) as runner:
-        runner.run(_run_in_asyncio(server, listeners, shared, grace))
-
-
-async def _run_in_asyncio(
-    server: HttpServer, listeners: Listeners, shared: bool, grace: float
-) -> None:
-    """Serve inside asyncio until a signal."""
-    server.listen(listeners, shared=shared)
-    with server.stop_on_signals(grace):
-        await http_server_serve(server)
+    with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
+        runner.run(serving)
 
 
 def loop_factory(name: str) -> "Callable[[], AbstractEventLoop]":

@@ -60,6 +60,7 @@ class Settings(NamedTuple):
     lifespan: str = "auto"
     threads: int = 4
     loop: str = "auto"
+    workers: int = 1
     proxy_headers: bool | None = None
     forwarded_allow_ips: tuple[str, ...] = ("127.0.0.1", "::1", "unix")
     proxy_protocol: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import PATIENCE_SECONDS, Ended, Running, running
+from tests.support.command import PATIENCE_SECONDS, Ended, Running, running, started
 
 pytest.importorskip("watchfiles")
 
@@ -74,11 +74,11 @@ def reloading(place: Path, *words: str, has_own_group: bool = False) -> Iterator
         yield server
 
 
-def wait_for_line(server: Running, part: str) -> str:
+def wait_for_line(process: "subprocess.Popen[str]", part: str) -> str:
     """What it says on stderr, up to the line that has this in it."""
-    assert server.process.stderr is not None
+    assert process.stderr is not None
     said = ""
-    for line in server.process.stderr:
+    for line in process.stderr:
         said += line
         if part in line:
             return said
@@ -148,13 +148,14 @@ def test_what_is_saved_is_served_and_nobody_is_refused(
 
 def test_a_module_that_does_not_import_is_reported_and_the_next_change_awaited(place: Path) -> None:
     (place / "web.py").write_text("x = (\n")
-    with reloading(place) as server:
-        said = wait_for_line(server, "exited with status 3; waiting for a change")
+    with started("serve", "web:app", "--reload", folder=place) as process:
+        said = wait_for_line(process, "exited with status 3; waiting for a change")
         assert (
             "sigil: error: importing 'web' failed: "
             f"SyntaxError: '(' was never closed, at {place}/web.py:1" in said
         )
         save(place, "mended")
+        server = Running(process)  # the address comes when there is somebody to serve
         wait_for_answer(server, "mended")
         assert server.end(signal.SIGTERM).status == 0
 
@@ -163,7 +164,7 @@ def test_what_is_under_way_is_answered_by_the_old_code(place: Path) -> None:
     with reloading(place) as server, slow(server) as sock:
         assert server.get("/") == (200, "one")  # so the slow one has been read
         save(place, "two")
-        wait_for_line(server, "stopped listening")
+        wait_for_line(server.process, "stopped listening")
         (place / "go").touch()
         assert read_all(sock).endswith(b"slow one")
         sock.close()
@@ -175,7 +176,7 @@ def test_ctrl_c_of_a_terminal_drains_once(place: Path) -> None:
     with reloading(place, has_own_group=True) as server, slow(server) as sock:
         assert server.get("/") == (200, "one")
         os.killpg(server.process.pid, signal.SIGINT)  # the child gets it, too
-        wait_for_line(server, "stopped listening")
+        wait_for_line(server.process, "stopped listening")
         (place / "go").touch()
         assert read_all(sock).endswith(b"slow one")
         sock.close()
@@ -186,7 +187,7 @@ def test_a_second_ctrl_c_ends_it_at_once(place: Path) -> None:
     with reloading(place, "--timeout-graceful-shutdown", "600") as server, slow(server) as sock:
         assert server.get("/") == (200, "one")
         server.process.send_signal(signal.SIGINT)
-        wait_for_line(server, "stopped listening")
+        wait_for_line(server.process, "stopped listening")
         assert server.end().status == 0
         assert b"slow" not in read_all(sock)
 
@@ -197,7 +198,7 @@ def test_a_handler_that_never_returns_is_no_obstacle(place: Path) -> None:
         with socket.create_connection(("127.0.0.1", server.port)) as sock:
             sock.sendall(b"GET /stuck HTTP/1.0\r\n\r\n")
             save(place, "two")
-            wait_for_line(server, "the server does not exit: it is killed")
+            wait_for_line(server.process, "the server does not exit: it is killed")
         wait_for_answer(server, "two")
         assert server.end().status == 0
 
@@ -223,7 +224,7 @@ def test_other_directories_are_watched_instead(
         save(place, "two")
         for folder in (first, second):
             (folder / "part.py").write_text("")
-            said = wait_for_line(server, "restarting")
+            said = wait_for_line(server.process, "restarting")
             assert "part.py" in said and "web.py" not in said
         wait_for_answer(server, "two")
 

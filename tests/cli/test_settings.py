@@ -1,6 +1,5 @@
 """The command line as a value, and the log's set-up as one; no processes."""
 
-import json
 import logging
 import re
 from pathlib import Path
@@ -9,7 +8,6 @@ import pytest
 
 from sigil.cli.flags import COMMANDS, FLAGS
 from sigil.cli.logging_setup import levels_of
-from sigil.cli.reload import CHILD, Inherited, command_of, settings_from
 from sigil.cli.settings import Settings, read_settings
 
 
@@ -32,7 +30,8 @@ from sigil.cli.settings import Settings, read_settings
         (("serve", "web:app", "--host", "x" * 64), "neither a name nor an address"),
         (("serve", "web:app", "--log-level", "loud"), "loud"),
         (("serve", "web:app", "--log", "info"), "--log"),
-        (("serve", "web:app", "--workers", "4"), "--workers"),
+        (("serve", "web:app", "--workers", "0"), "not a count: a number from 1 to 1024"),
+        (("demo", "--workers", "2"), "--workers"),
         (("demo", "--app-dir", "x"), "--app-dir"),
         (("demo", "--reload"), "--reload"),
         (("demo", "--factory"), "--factory"),
@@ -103,6 +102,7 @@ def test_usage_errors_end_with_2(
         ("--fd 3 --port 0", "--fd and --port cannot"),
         ("--fd 3 --uds-mode 600", "--fd and --uds-mode cannot"),
         ("--fd 3 --backlog 5", "--fd and --backlog cannot"),
+        ("--reload --workers 2", "--reload and --workers cannot be given together: there is one"),
         ("--reload --limit-max-requests 5", "--reload and --limit-max-requests cannot"),
         (
             "--no-proxy-headers --forwarded-allow-ips ::1",
@@ -189,8 +189,8 @@ def test_each_flag_fills_one_field_of_the_settings() -> None:
         forwarded_allow_ips=("10.0.0.0/8", "unix"),
         proxy_protocol=("0.0.0.0/0", "::/0", "unix"),
     )
-    assert read("serve a:b --threads 9 --no-proxy-headers") == Settings(
-        "serve", "a:b", threads=9, proxy_headers=False
+    assert read("serve a:b --threads 9 --no-proxy-headers --workers 3") == Settings(
+        "serve", "a:b", threads=9, proxy_headers=False, workers=3
     )
     assert read("demo --fd 3") == Settings("demo", fd=3)
     words = (
@@ -317,13 +317,3 @@ def test_no_access_log_is_a_level(
 ) -> None:
     sigil, access = levels
     assert levels_of(log_level, access_log) == {"sigil": sigil, "sigil.access": access}
-
-
-def test_a_child_is_handed_the_settings_as_they_are() -> None:
-    settings = Settings(
-        "serve", "a:b", app_dir="caf\udce9", reload=True, reload_dir=("x",), timeout_keep_alive=1.5
-    )
-    *_, script, _, words = command_of(Inherited(settings, (5, 7), 6))
-    fields, listeners, lifeline = json.loads(words)
-    assert (settings_from(fields), listeners, lifeline, script) == (settings, [5, 7], 6, CHILD)
-    assert words.isascii()
