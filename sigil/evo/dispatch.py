@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .events import ASYNC_POLLING_UPDATE, EVENT_NAMES, Event, EventType, UnknownEvent, event_name
+from .events import ASYNC_POLLING_UPDATE, Event, EventType, UnknownEvent, event_name
 
 _LOG = logging.getLogger("sigil.error")
 
@@ -36,15 +36,15 @@ class Dispatcher:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name, value in vars(cls).items():
-            if callable(value):
-                _check_name(name)
+            if callable(value) and _is_name_of_event(name):
+                event_name(name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Set an attribute; `UnknownEvent` for a function by the name of no event, which would
-        never be called.
+        """Set an attribute; `UnknownEvent` for a function by the name of no event of this server,
+        which would never be called.
         """
-        if callable(value):
-            _check_name(name)
+        if callable(value) and _is_name_of_event(name):
+            self._require(event_name(name))
         object.__setattr__(self, name, value)
 
     # -- events ------------------------------------------------------------------------------------
@@ -69,9 +69,9 @@ class Dispatcher:
         with the event, and for ASYNC_POLLING_UPDATE with nothing. Without a handler, a decorator.
 
         The same as assigning it to the attribute of that name. `UnknownEvent` for an event that
-        there is not, TypeError for what is no function.
+        this server does not have, TypeError for what is no function.
         """
-        name = event_name(event)
+        name = self._require(event_name(event))
 
         def assign(function: F) -> F:
             if not callable(function):
@@ -107,7 +107,7 @@ class Dispatcher:
 
     def _deliver(self, given: object) -> None:
         """Call the handler of an event with it."""
-        event = _as_event(given)
+        event = self._as_event(given)
         try:
             getattr(self, event.type.name)(event)
         except EXIT_EXCEPTIONS:
@@ -117,6 +117,20 @@ class Dispatcher:
             self._after_failure(event, error)
         else:
             self._after_delivery(event)
+
+    def _as_event(self, given: Any) -> Event[Any]:
+        """The event that was deferred, or the one that stands for what is none of this server."""
+        is_event = isinstance(given, Event) and isinstance(given.type, EventType)
+        if is_event and hasattr(self, given.type.name):
+            event: Event[Any] = given
+            return event
+        return Event(EventType.UNKNOWN_OR_INVALID_WEBSERVER_EVENT, "", given)
+
+    def _require(self, name: str) -> str:
+        """The name of an event; `UnknownEvent` if it is none of this server."""
+        if not hasattr(type(self), name):
+            raise UnknownEvent(f"no {name} comes from a {type(self).__name__}")
+        return name
 
     def _poll_ended(self) -> None:
         """Call the handler of ASYNC_POLLING_UPDATE."""
@@ -134,17 +148,9 @@ class Dispatcher:
         """The handler of an event has raised, and that was logged."""
 
 
-def _check_name(name: str) -> None:
-    """`UnknownEvent` for a name in capitals that is no event's."""
-    if name.isupper() and not name.startswith("_") and name not in EVENT_NAMES:
-        event_name(name)
-
-
-def _as_event(given: Any) -> Event[Any]:
-    """The event that was deferred, or the one that stands for what is none."""
-    if isinstance(given, Event) and isinstance(given.type, EventType):
-        return given
-    return Event(EventType.UNKNOWN_OR_INVALID_WEBSERVER_EVENT, "", given)
+def _is_name_of_event(name: str) -> bool:
+    """True for a name in capitals, which no function has but one that handles an event."""
+    return name.isupper() and not name.startswith("_")
 
 
 def _log_error(name: str, error: BaseException) -> None:

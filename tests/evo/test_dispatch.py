@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from sigil.evo import ASYNC_POLLING_UPDATE, Event, EventType, UnknownEvent
+from sigil.evo import (
+    ASYNC_POLLING_UPDATE,
+    Event,
+    EventType,
+    HttpServer,
+    UnknownEvent,
+    WebSocketServer,
+)
 from sigil.evo.dispatch import Dispatcher
 from tests.support.servers import logged_by
 
@@ -88,10 +95,17 @@ def test_a_name_that_no_event_has_is_refused_where_it_is_written() -> None:
         type("Mine", (Dispatcher,), {"HTTP_REQUEST_FINSHED": lambda self, event: None})
     with pytest.raises(TypeError, match="SERVER_STARTED_LISTENING is handled by a function, not s"):
         server.on(STARTED, "handler")
+    with pytest.raises(UnknownEvent, match="no HTTP_DATA_RECEIVED comes from a WebSocketServer"):
+        WebSocketServer().on("HTTP_DATA_RECEIVED", print)
+    with pytest.raises(UnknownEvent, match="no WEBSOCKET_BACKPRESSURE comes from a HttpServer"):
+        HttpServer().WEBSOCKET_BACKPRESSURE = print  # type: ignore[attr-defined]
     server.MAX = 5  # no function, so none that would never be called
 
 
-@pytest.mark.parametrize("given", [None, "x", (4, "a", "b"), Event(99, "a", "b")])  # type: ignore
+@pytest.mark.parametrize(
+    "given",
+    [None, "x", (4, "a", "b"), Event(99, "a", "b"), event("x", EventType.HTTP_DATA_RECEIVED)],  # type: ignore[type-var]
+)
 def test_what_is_no_event_is_an_unknown_one_which_raises_into_the_log(given: Any) -> None:
     server = Dispatcher()
     server.defer_event(given)
