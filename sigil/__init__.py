@@ -60,6 +60,7 @@ from .shell.program.handlers import Handler
 from .shell.questions import (
     http_server_buffered_amount,
     http_server_clients,
+    http_server_close_text,
     http_server_context,
     http_server_peer,
     http_server_position,
@@ -117,6 +118,7 @@ __all__ = [
     "http_server_call_soon",
     "http_server_clients",
     "http_server_close",
+    "http_server_close_text",
     "http_server_configure",
     "http_server_context",
     "http_server_fd",

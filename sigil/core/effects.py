@@ -194,16 +194,17 @@ class DeliverCompressed(Value):
 @final
 class CallWsClose(Value):
     """Call `Callbacks.ws_close`: the WebSocket `conn` is closed, for `reason`, with close code
-    `code`.
+    `code`; `text` is the reason in the peer's close frame.
     """
 
-    __match_args__ = ("conn", "reason", "code")
+    __match_args__ = ("conn", "reason", "code", "text")
     __slots__ = __match_args__
 
-    def __init__(self, conn: Conn, reason: CloseReason, code: int) -> None:
+    def __init__(self, conn: Conn, reason: CloseReason, code: int, text: str = "") -> None:
         self.conn: Final = conn
         self.reason: Final = reason
         self.code: Final = code
+        self.text: Final = text
 
 
 @final

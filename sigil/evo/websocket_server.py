@@ -51,6 +51,8 @@ TEXT, BINARY = 1, 2
 
 DROPPED = SendStatus.DROPPED
 
+BY_PROGRAM = "the program closed the WebSocket"
+
 
 class WebSocketServer(EventServer):
     """A WebSocket server as the Evo runtime has it: events by name, clients by id.
@@ -95,7 +97,9 @@ class WebSocketServer(EventServer):
         """A client has sent `event.message`: a str, or bytes; `event.opcode` is 1 or 2."""
 
     def WEBSOCKET_CONNECTION_CLOSED(self, event: Event[str]) -> None:
-        """A client is gone, or was closed, with `event.code`; `event.message` is why, in words."""
+        """A client is gone, or was closed, with `event.code`; `event.message` is why: what the
+        client has written into its close frame, or sigil's words.
+        """
 
     def WEBSOCKET_BACKPRESSURE(self, event: Event[int]) -> None:
         """A client has begun not to take what it is sent by its id: `event.message` is how many
@@ -215,7 +219,8 @@ class WebSocketServer(EventServer):
     ) -> None:
         client_id = self._clients.pop(conn)
         self._behind.discard(conn)
-        kind, why = EventType.WEBSOCKET_CONNECTION_CLOSED, close_reason_sentence(reason)
+        kind = EventType.WEBSOCKET_CONNECTION_CLOSED
+        why = server.close_text(conn) or _words(reason)
         self._queue.append(Event(kind, client_id, why, code=code))
 
     def _websocket_drained(self, server: SigilServer, conn: Conn) -> None:
@@ -261,6 +266,11 @@ _OF_OPEN_WEBSOCKETS = frozenset(
         EventType.WEBSOCKET_BACKPRESSURE,
     )
 )
+
+
+def _words(reason: CloseReason) -> str:
+    """Why a WebSocket has ended whose client has not written why."""
+    return BY_PROGRAM if reason is CloseReason.OK else close_reason_sentence(reason)
 
 
 def _text(message: str) -> str:

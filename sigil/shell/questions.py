@@ -111,6 +111,13 @@ class Questions(Stager):
         check_conn(conn)
         return self._application.callbacks.programs.context(conn)
 
+    def close_text(self, conn: Conn) -> str:
+        """The reason that the peer of a WebSocket has written into its close frame, for `ws_close`
+        and until that has returned; empty if there is none.
+        """
+        check_conn(conn)
+        return self._application.callbacks.programs.close_texts.get(conn, "")
+
 
 def http_server_state(server: Questions) -> Server:
     """The property `state` of a server."""
@@ -129,3 +136,4 @@ http_server_retained = Questions.retained
 http_server_buffered_amount = Questions.buffered_amount
 http_server_subscriber_count = Questions.subscriber_count
 http_server_context = Questions.context
+http_server_close_text = Questions.close_text

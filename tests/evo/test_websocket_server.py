@@ -49,7 +49,7 @@ def test_a_client_comes_is_heard_and_goes(world: type[World]) -> None:
         (MESSAGE, 1, "hé", 1),
         (MESSAGE, 1, b"\x00\xff", 2),
         (MESSAGE, 1, "ab", 1),
-        (CLOSED, 1, "the client closed the WebSocket", 1001),
+        (CLOSED, 1, "off", 1001),
         ("SERVER_STOPPED_LISTENING", "SERVER", "Going Away"),
     ]
 
@@ -114,6 +114,7 @@ def test_messages_to_one_client_have_their_opcode_and_those_to_nobody_are_droppe
         here.until(lambda: len(frames_of(client)) == 5)
         client.send(close_frame(4000))
         here.until(lambda: CLOSED in diary.names)
+        assert diary.lines[2] == (CLOSED, 1, "the program closed the WebSocket", 4000)
         assert server.send_text_message_to_client("x", id) is DROPPED
     assert frames_of(client) == [
         (1, b"a"), (2, b"b"), (2, b"c"), (1, b"d"), (8, (4000).to_bytes(2) + b"bye"),

@@ -42,7 +42,7 @@ from .output import write_and_shut
 from .send_queue import enqueue_broadcast, enqueue_frame
 from .subscriber import OPEN, CloseState
 from .websocket_send import dequeue_for
-from .websocket_state import NOTHING_UNDELIVERED, AnyMessage, Undelivered, take_all
+from .websocket_state import NOTHING_UNDELIVERED, AnyMessage, Undelivered, WebSocket, take_all
 
 NORMAL: Final = 1000
 """The code of a close that needs no explanation (section 7.4.1)."""
@@ -222,8 +222,15 @@ def notify_end(client: Client) -> Outcome:
     if client.incoming.phase is Phase.DROPPED:
         return Disconnected(client, client.outgoing.reason), []
     subscriber = subscriber_of(client).replace(close_state=CloseState.CLOSED)
-    notice = CallWsClose(client.conn, subscriber.reason, websocket_of(client).code)
+    notice = _end_of(client.conn, subscriber.reason, websocket_of(client))
     return with_subscriber(client, subscriber), [notice]
+
+
+def _end_of(conn: Conn, reason: CloseReason, websocket: WebSocket) -> CallWsClose:
+    """The effect that notifies the program of an end whose code is known."""
+    end = websocket.end
+    text = end.reason if isinstance(end, Close) else ""
+    return CallWsClose(conn, reason, websocket.code, text)
 
 
 def may_be_given_more(client: Client) -> bool:
@@ -256,7 +263,7 @@ def close_notice(client: Client, reason: CloseReason) -> list[Effect]:
         return [CallSseClose(client.conn, reason if is_open else subscriber.reason)]
     if subscriber.close_state is OPEN:
         return [CallWsClose(client.conn, reason, CLOSE_INFO[reason].code)]
-    notice = CallWsClose(client.conn, subscriber.reason, websocket.code)
+    notice = _end_of(client.conn, subscriber.reason, websocket)
     if websocket.undelivered is NOTHING_UNDELIVERED:
         return [notice]
     return [delivery(client.conn, take_all(websocket.undelivered)), notice]

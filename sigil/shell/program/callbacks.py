@@ -182,6 +182,8 @@ class CallbackRunner:
     def call_ws_close(self, effect: CallWsClose) -> Event | None:
         """Call the program with a WebSocket that has ended."""
         callback, values = self._callbacks_of(effect.conn).ws_close, (effect.reason, effect.code)
+        if effect.text:
+            self.programs.close_texts[effect.conn] = effect.text
         return self._begin_end(effect.conn, effect.reason, callback, values, self.programs.end)
 
     def call_ws_drain(self, effect: CallWsDrain) -> Event | None:

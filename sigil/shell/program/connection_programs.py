@@ -58,7 +58,7 @@ def call_refused(refused: Callable[[], object]) -> None:
 class ConnectionPrograms:
     """What was given for the connections of one server."""
 
-    __slots__ = ("_given", "own")
+    __slots__ = ("_given", "close_texts", "own")
 
     def __init__(self) -> None:
         self._given: dict[Conn, dict[int, tuple[Request, Own]]] = {}
@@ -67,10 +67,14 @@ class ConnectionPrograms:
         """What belongs to connections that were opened, and of whose end the program has not
         returned from.
         """
+        self.close_texts: dict[Conn, str] = {}
+        """What peers have written into their close frames, until the program has returned from the
+        end.
+        """
 
     def __len__(self) -> int:
         """How many connections something is held for."""
-        return len(self._given.keys() | self.own.keys())
+        return len(self._given.keys() | self.own.keys() | self.close_texts.keys())
 
     def give(self, ticket: Ticket, request: Request, own: Own) -> None:
         """Hold what was given with the response to a request."""
@@ -112,6 +116,7 @@ class ConnectionPrograms:
         """Drop the context of a connection whose end the program has returned from; its callbacks
         are kept for `close`.
         """
+        self.close_texts.pop(conn, None)
         own = self.own.pop(conn, NOTHING)
         if own.callbacks is not None:
             self.own[conn] = Own(own.callbacks, None)
@@ -119,6 +124,7 @@ class ConnectionPrograms:
     def drop(self, conn: Conn) -> None:
         """Drop all that belongs to a connection that is gone."""
         self.own.pop(conn, None)
+        self.close_texts.pop(conn, None)
         for _, own in self._given.pop(conn, {}).values():
             if own.refused is not None:
                 call_refused(own.refused)

@@ -82,7 +82,7 @@ def test_a_close_frame_is_answered_at_once_and_told_when_the_program_has_returne
     server, effects = advance_by(server, sending("late"), Delivered(CONN, ((1, b"late"),)))
     assert effects == [Deliver(CONN, ("b",))]
     server, effects = advance_by(server, Delivered(CONN))
-    assert effects == [CallWsClose(CONN, PEER_CLOSED, CODE)]
+    assert effects == [CallWsClose(CONN, PEER_CLOSED, CODE, "bye")]
     assert subscriber_in(server).close_state is CloseState.CLOSED
     assert server.load.websockets == 0
 
@@ -101,7 +101,7 @@ def test_a_peer_that_leaves_after_its_close_frame_has_closed_and_its_messages_ar
     server, effects = advance_by(server, Delivered(CONN))
     assert effects == [
         Drop(CONN),
-        CallWsClose(CONN, PEER_CLOSED, CODE),
+        CallWsClose(CONN, PEER_CLOSED, CODE, "bye"),
         CallClose(CONN, PEER_CLOSED),
     ]
     assert server.slots.used == 0
@@ -166,7 +166,7 @@ def test_a_server_that_stops_tells_what_the_peer_said(grace: float) -> None:
 def test_a_program_that_closes_too_is_given_nothing_more() -> None:
     server, _ = at_work(received(text("b") + close(BYE)))
     server, effects = advance_by(server, CloseRequested(CONN, CloseReason.OK), Delivered(CONN))
-    assert effects == [CallWsClose(CONN, PEER_CLOSED, CODE)]
+    assert effects == [CallWsClose(CONN, PEER_CLOSED, CODE, "bye")]
     assert incoming_len(client_of(server)) == 0
 
 
@@ -174,7 +174,7 @@ def test_a_message_that_cannot_be_decompressed_ends_the_delivery_after_the_end_t
     server, _ = at_work(received(text("b") + close(BYE)))
     error = malformed("bad", CloseReason.WS_BAD_COMPRESSION)
     _, effects = advance_by(server, Delivered(CONN, (), error))
-    assert effects == [CallWsClose(CONN, PEER_CLOSED, CODE)]
+    assert effects == [CallWsClose(CONN, PEER_CLOSED, CODE, "bye")]
 
 
 def test_the_answer_to_our_close_frame_ends_the_connection_while_the_program_is_at_work() -> None:
@@ -184,7 +184,7 @@ def test_the_answer_to_our_close_frame_ends_the_connection_while_the_program_is_
     assert [effect.then for effect in effects if isinstance(effect, Send)] == [Then.SHUT]
     assert close_notices(effects) == []
     _, effects = advance_by(server, Delivered(CONN))
-    assert effects == [CallWsClose(CONN, CloseReason.OK, 4_001)]
+    assert effects == [CallWsClose(CONN, CloseReason.OK, 4_001, "bye")]
 
 
 def test_a_program_that_closes_when_the_peer_just_has_ends_the_connection_at_once() -> None:
@@ -196,7 +196,7 @@ def test_a_program_that_closes_when_the_peer_just_has_ends_the_connection_at_onc
     assert [effect.then for effect in effects if isinstance(effect, Send)] == [Then.SHUT]
     assert close_notices(effects) == []
     _, effects = advance_by(server, Delivered(CONN))
-    assert effects == [CallWsClose(CONN, CloseReason.OK, 4_001)]
+    assert effects == [CallWsClose(CONN, CloseReason.OK, 4_001, "bye")]
 
 
 def test_a_violation_waits_for_the_messages_before_it() -> None:

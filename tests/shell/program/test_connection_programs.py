@@ -37,6 +37,46 @@ def held_by(client: Client) -> int:
     return len(client.server._application.callbacks.programs)
 
 
+# -- the text of a close frame ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["bye \N{WAVING HAND SIGN}", ""])
+def test_what_a_client_writes_into_its_close_frame_is_there_in_ws_close(text: str) -> None:
+    told: list[tuple[str, int]] = []
+    client = Client(
+        lambda request: Response.upgrade(),
+        callbacks=Callbacks(
+            ws_message=lambda server, conn, data: told.append((server.close_text(conn), 0)),
+            ws_close=lambda server, conn, reason, code: told.append(
+                (server.close_text(conn), code)
+            ),
+        ),
+    )
+    websocket = client.websocket("/")
+    handle = websocket.handle
+    websocket.send("a")
+    websocket.close(4000, text)
+    assert told == [("", 0), (text, 4000)]
+    assert client.server.close_text(handle) == "" and held_by(client) == 0
+
+
+def test_it_is_there_too_when_the_program_has_closed_and_not_where_none_was_sent() -> None:
+    texts: list[str] = []
+    client = Client(
+        lambda request: Response.upgrade(),
+        callbacks=Callbacks(
+            ws_close=lambda server, conn, reason, code: texts.append(server.close_text(conn))
+        ),
+    )
+    answering = client.websocket("/", answers_pings=False)
+    client.server.close(answering.handle, 4001)
+    client.run_until_idle()
+    answering.send_frame(8, (4001).to_bytes(2) + b"as you wish")
+    client.websocket("/").connection.reset()
+    assert texts == ["as you wish", ""]
+    assert held_by(client) == 0
+
+
 # -- the table -------------------------------------------------------------------------------------
 
 
