@@ -108,6 +108,11 @@ def _servable(value: object, subject: str) -> App | HttpServer:
     """The value itself; `CommandError` if it can neither be called nor is a server."""
     if isinstance(value, HttpServer) or callable(value):
         return value
+    if isinstance(getattr(value, "server", None), HttpServer):  # of sigil.evo
+        raise CommandError(
+            f"{subject} of type {type(value).__name__} of sigil.evo, which its own serve() runs",
+            APP_STATUS,
+        )
     raise CommandError(
         f"{subject} of type {type(value).__name__}, which cannot be called", APP_STATUS
     )

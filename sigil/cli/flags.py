@@ -118,7 +118,7 @@ FLAGS = (
     Flag("--interface", _SERVE, None, None,
          "what module:app is; auto finds out by its parameters", choices=INTERFACES),
     Flag("--root-path", _SERVE, "PATH", values.root_path,
-         "the path that an ASGI application is mounted at, by a proxy that takes it away"),
+         "the path of a WSGI or ASGI application, which a proxy takes away"),
     Flag("--lifespan", _SERVE, None, None,
          "whether an ASGI application gets lifespan events; auto: unless it does not support them",
          choices=LIFESPANS),
@@ -193,8 +193,8 @@ COMPANIONS = (
 )
 """Fields that mean nothing without a second one, and why."""
 
-OF_INTERFACE = {"root_path": "asgi", "lifespan": "asgi", "threads": "wsgi"}
-"""Fields that mean something for applications of one interface only."""
+OF_INTERFACE = {"root_path": ("wsgi", "asgi"), "lifespan": ("asgi",), "threads": ("wsgi",)}
+"""Fields that mean something for applications of some interfaces only."""
 
 FLAG_NAMES = {flag.field: flag.name for flag in FLAGS}
 
@@ -222,7 +222,7 @@ def foreign_flag_in(given: Iterable[str], interface: str) -> str:
     interface, as a sentence; empty if there is none.
     """
     for field in given:
-        needed = OF_INTERFACE.get(field, interface)
-        if needed != interface:
-            return f"{FLAG_NAMES[field]} is for {needed.upper()} applications"
+        needed = OF_INTERFACE.get(field, (interface,))
+        if interface not in needed:
+            return f"{FLAG_NAMES[field]} is for {' and '.join(map(str.upper, needed))} applications"
     return ""

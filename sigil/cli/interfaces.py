@@ -144,10 +144,11 @@ def chosen_interface(app: App | HttpServer, settings: Settings) -> str:
 def handler_of(app: App, interface: str, settings: Settings) -> Handler:
     """The handler that serves an application of this interface."""
     if interface == "wsgi":
-        make: Callable[..., Handler] = import_module("sigil.wsgi").handler
-        return make(app, threads=settings.threads)
+        from sigil import wsgi
+
+        return wsgi.handler(app, threads=settings.threads, script_name=settings.root_path)
     if interface == "asgi":
-        make = import_module("sigil.asgi").handler
+        make: Callable[..., Handler] = import_module("sigil.asgi").handler
         return make(app, root_path=settings.root_path, lifespan=settings.lifespan)
     return app
 

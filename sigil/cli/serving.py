@@ -155,14 +155,18 @@ def make_service(settings: Settings) -> Service:
     around = _middleware(settings, interface, stop)
     if isinstance(app, HttpServer):
         server, place = app, place_of(settings, app)
+        is_async = _has_coroutines(server)
         _configure(server, around, settings)
     else:
-        place = place_of(settings)
-        handler = chain(handler_of(app, interface, settings), *around)
-        limits = limits_from_settings(settings)
-        server = make_http_server(handler, host=place.host, port=place.port, limits=limits)
-    is_async = interface == "asgi" or settings.loop != "auto" or _has_coroutines(server)
-    return Service(server, place, is_async, stop)
+        handler, place = handler_of(app, interface, settings), place_of(settings)
+        is_async = interface == "asgi" or is_asynchronous(handler)
+        server = make_http_server(
+            chain(handler, *around),
+            host=place.host,
+            port=place.port,
+            limits=limits_from_settings(settings),
+        )
+    return Service(server, place, is_async or settings.loop != "auto", stop)
 
 
 def _configure(server: HttpServer, around: "list[Middleware]", settings: Settings) -> None:

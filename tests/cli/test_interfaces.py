@@ -14,6 +14,7 @@ from sigil.cli.interfaces import (
     is_asynchronous,
 )
 from sigil.cli.settings import read_settings
+from sigil.web import basic_auth, etag
 
 
 def handler(request: Request) -> Response:
@@ -130,7 +131,7 @@ def test_what_is_none_of_them_is_refused_in_words(app: Any, sentence: str) -> No
     [
         (SERVER, "--interface asgi", 2, "web:app is an HttpServer, which has its handler"),
         (SERVER, "--threads 2", 2, "--threads is for WSGI applications, and web:app is an HttpS"),
-        (handler, "--root-path /x", 2, "--root-path is for ASGI applications, and web:app is a h"),
+        (handler, "--root-path /x", 2, "--root-path is for WSGI and ASGI applications, and "),
         (asgi, "--threads 2", 2, "--threads is for WSGI .*, and web:app is an ASGI application"),
         (wsgi, "--lifespan off", 2, "--lifespan is for ASGI .*, and web:app is a WSGI application"),
         (
@@ -176,5 +177,7 @@ def test_what_is_asynchronous_within_is_found() -> None:
     routes.mount("/inner", inner)
     assert not is_asynchronous(routes)
     inner.add("/later", later)
-    assert [is_asynchronous(each) for each in (routes, later, Later())] == [True] * 3
-    assert [is_asynchronous(each) for each in (handler, inner.add, Routes())] == [False] * 3
+    found = (routes, later, Later(), chain(routes, etag()), chain(later, basic_auth(str.__eq__)))
+    assert [is_asynchronous(each) for each in found] == [True] * len(found)
+    others = (handler, inner.add, Routes(), chain(handler, etag()))
+    assert [is_asynchronous(each) for each in others] == [False] * len(others)

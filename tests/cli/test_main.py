@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,14 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("target", "answer"),
-    [("web:app", "GET /a"), ("web:inner.app", "inner"), ("web:later", "later")],
+    [
+        ("web:app", "GET /a"),
+        ("web:inner.app", "inner"),
+        ("web:later", "later"),
+        ("web:routes", "later"),
+        ("web:server", "GET /a"),
+        ("web:wsgi", "http 127.0.0.1  /a"),
+    ],
 )
 def test_serve_answers_and_ends_cleanly(folder: Path, target: str, answer: str) -> None:
     with running("serve", target, folder=folder) as server:
@@ -142,6 +150,16 @@ def test_a_host_of_ipv6_is_in_brackets(folder: Path) -> None:
     with running("serve", "web:app", "--host", "::1", folder=folder) as server:
         assert server.first_line == f"listening on http://[::1]:{server.port}\n"
         assert server.get("/six", host="::1") == (200, "GET /six")
+
+
+def test_who_comes_by_a_trusted_proxy_is_the_client(folder: Path) -> None:
+    words = ("serve", "web:wsgi", "--root-path", "/shop", "--forwarded-allow-ips", "127.0.0.0/8")
+    fields = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+    with running(*words, folder=folder) as server:
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
+        connection.request("GET", "/a", headers=fields)
+        assert connection.getresponse().read() == b"https 192.0.2.7 /shop /a"
+        connection.close()
 
 
 # -- factories -------------------------------------------------------------------------------------
@@ -332,6 +350,8 @@ def test_usage_errors_end_with_2(words: tuple[str, ...]) -> None:
         ("web:missing", "there is no web:missing"),
         ("web:inner.missing", "there is no web:inner.missing"),
         ("web:number", "web:number is of type int, which cannot be called"),
+        ("web:evo", "web:evo is of type HttpServer of sigil.evo, which its own serve() runs"),
+        ("web:make", "web:make takes no argument, as a factory does: with --factory it is called"),
         (
             "divides:app",
             "importing 'divides' failed: "

@@ -108,7 +108,7 @@ def test_usage_errors_end_with_2(
             "--no-proxy-headers --forwarded-allow-ips ::1",
             "--no-proxy-headers and --forwarded-allow-ips cannot",
         ),
-        ("--interface wsgi --root-path /x", "--root-path is for ASGI applications"),
+        ("--interface handler --root-path /x", "--root-path is for WSGI and ASGI applications"),
         ("--interface handler --lifespan off", "--lifespan is for ASGI applications"),
         ("--interface asgi --threads 3", "--threads is for WSGI applications"),
         ("--uds-mode 600", "--uds-mode needs --uds"),

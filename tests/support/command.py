@@ -19,7 +19,8 @@ PATIENCE_SECONDS = 20.0
 
 APP = """\
 import os, signal, threading
-from sigil import Deferred, Request, Response
+import sigil.evo
+from sigil import Deferred, Request, Response, Routes, make_http_server
 
 def app(request: Request) -> Response:
     if request.path == "/interrupt":
@@ -38,9 +39,20 @@ def promised(request: Request) -> Deferred:
     threading.Timer(0.05, deferred.resolve, (Response.text("promised"),)).start()
     return deferred
 
+routes = Routes()
+routes.add("/a", later)
+evo = sigil.evo.HttpServer()
+
 class Handler:
     async def __call__(self, request: Request) -> Response:
         return Response.text("an object's")
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    names = ("wsgi.url_scheme", "REMOTE_ADDR", "SCRIPT_NAME", "PATH_INFO")
+    return [" ".join(environ[name] for name in names).encode()]
+
+server = make_http_server(app, port=0)
 
 def make():
     return app

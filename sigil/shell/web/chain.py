@@ -14,6 +14,7 @@ returns is passed on, for the server to refuse. It does not know what is made of
 
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from ...core.effects import ERROR_LOG
@@ -58,8 +59,19 @@ def chain(handler: Handler, *middleware: Middleware) -> Handler:
                 f"the middleware {safe_name(layer)} makes a handler, which is a function of a "
                 f"request; it returned {safe_repr(made)}"
             )
-        handler = asked_as(made, handler)
+        outer = asked_as(made, handler)
+        _note_wrapped(outer, handler)
+        handler = outer
     return handler
+
+
+def _note_wrapped(outer: Any, inner: Handler) -> None:
+    """Set `__wrapped__` of what has middleware around it, as `functools.wraps` does: so it can be
+    found out whether a coroutine function is in it.
+    """
+    if outer is not inner and not hasattr(outer, "__wrapped__"):
+        with suppress(AttributeError):  # a bound method, or what has no room for it
+            outer.__wrapped__ = inner
 
 
 def _check_handler(handler: object) -> None:

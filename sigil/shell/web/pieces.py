@@ -30,7 +30,7 @@ class AskedHandler:
     handlers within `living`.
     """
 
-    __slots__ = ("_before_body", "_handler", "_inner", "_living")
+    __slots__ = ("__wrapped__", "_before_body", "_handler", "_inner", "_living")
 
     def __init__(
         self,
@@ -43,6 +43,8 @@ class AskedHandler:
         self._before_body = before_body
         self._inner = inner
         self._living = inner if living is None else living
+        self.__wrapped__: Handler = self._living or handler
+        """The handler within, as `functools.wraps` sets it."""
 
     @property
     def living_handlers(self) -> tuple[Any, ...]:
