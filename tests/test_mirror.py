@@ -43,7 +43,6 @@ ELSEWHERE = {
     "shell/functions": "tests/shell/test_server_names.py",
     "shell/loop/connection_socket": "tests/shell/loop/test_sockets_linger.py",
     "shell/loop/head_cache": "tests/limits/of_requests.py",
-    "shell/loop/mailbox": "tests/adversity/test_threads.py",
     "shell/loop/send_buffer": "tests/shell/test_messaging.py",
     "shell/program/guard": "tests/adversity/test_reentry.py",
     "shell/program/host": "tests/shell/test_server_names.py",

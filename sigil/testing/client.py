@@ -67,6 +67,10 @@ class Client:
 
     A call raises `NeverIdle` after `max_ticks` ticks in which the server reads nothing, and after
     the server has sent `max_sent_len` bytes.
+
+    While a response was promised (`Deferred`), or a chunk of one, a call waits up to
+    `thread_timeout` seconds of the real clock for whatever another thread brings: a program whose
+    work is done in threads, such as an application of WSGI, is answered for within the call.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Client:
         raise_errors: bool = True,
         max_ticks: int = 1_000,
         max_sent_len: int = 64 * 2**20,
+        thread_timeout: float = 0.0,
     ) -> None:
         check_program(handler, limits, callbacks)
         problem = None if limits is None else check_limits(limits)
@@ -87,6 +92,7 @@ class Client:
         self._raises = raise_errors
         self._max_ticks = max_ticks
         self._max_sent_len = max_sent_len
+        self._thread_timeout = thread_timeout
         self._connection: Connection | None = None
         self._websockets: list[WebSocket] = []
         self._next_port = _FIRST_PORT
@@ -338,7 +344,12 @@ class Client:
         """
         kernel, ticks = self.server.kernel, 0
         max_bytes_written = kernel.bytes_written + self._max_sent_len
-        while self.server.has_work or self._process_websockets():
+        while True:
+            is_idle = not self.server.has_work and not self._process_websockets()
+            if self._waits_for_threads(is_idle):
+                ticks = 0
+            elif is_idle:
+                break
             if ticks >= self._max_ticks or kernel.bytes_written > max_bytes_written:
                 raise NeverIdle(
                     f"the server does not become idle: {self._max_ticks} ticks or "
@@ -349,6 +360,13 @@ class Client:
             self.server.tick()
             ticks = ticks + 1 if kernel.bytes_read == bytes_read_before else 0
         self._raise_errors()
+
+    def _waits_for_threads(self, is_idle: bool) -> bool:
+        """True if another thread has brought something that was waited for, which takes its time if
+        there is nothing else to do.
+        """
+        seconds = self._thread_timeout
+        return seconds > 0 and self.server.wait_for_threads(seconds if is_idle else 0.0)
 
     def require_idle(self) -> None:
         """RuntimeError if the program behind the server is the caller."""

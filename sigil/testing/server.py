@@ -12,6 +12,7 @@ It does not know the client of a test: `client` does.
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +52,7 @@ from ..shell.loop.last_look import QUEUE_MAX
 from ..shell.messaging import Messaging
 from ..shell.program.body_sources import LateChunk, Spawn
 from ..shell.program.handlers import Application, Handler
+from ..shell.program.host import Posted
 from ..shell.program.jobs import LateResult, Returned
 from ..shell.program.logs import write_text
 from ..shell.program.piece_handlers import asks_for_body
@@ -99,6 +101,8 @@ class MemoryServer(Messaging):
         clock = self._read_clock
         self._loop = Loop(clock)  # type: ignore[abstract]  # asyncio has what it lacks raise
         self._has_ended = False
+        self._posted = threading.Event()
+        """Set when a thread has left something for the next tick."""
         self._error_log = ErrorLogHandler(self.log)
         self._application = Application(
             self,
@@ -145,6 +149,16 @@ class MemoryServer(Messaging):
     def listening(self) -> bool:
         """True until the server is asked to stop."""
         return self.running and self.state.running is ServerState.SERVING
+
+    @property
+    def host(self) -> str:
+        """A host of this machine: it is listened on in memory."""
+        return "127.0.0.1"
+
+    @property
+    def port(self) -> int:
+        """0: there is none."""
+        return 0
 
     def stats(self) -> Stats:
         """The statistics since the server was made."""
@@ -193,6 +207,21 @@ class MemoryServer(Messaging):
             or (self.kernel.has_backlog and accept_room(self.state) > 0)
         )
 
+    def wait_for_threads(self, seconds: float) -> bool:
+        """True if another thread leaves something for the next tick within `seconds` of the real
+        clock, while something is awaited; False at once if nothing is.
+        """
+        return self._application.awaits_anything and self._posted.wait(seconds)
+
+    def wake(self) -> None:
+        """Let whoever waits for threads go on."""
+        self._posted.set()
+
+    def _post(self, item: Posted) -> None:
+        """Leave something for the next tick; may be called from any thread."""
+        super()._post(item)
+        self._posted.set()
+
     def require_idle(self) -> None:
         """RuntimeError if this is called by the program behind the server."""
         if self._is_ticking:
@@ -205,6 +234,7 @@ class MemoryServer(Messaging):
         self.require_idle()
         if self._has_ended:
             return
+        self._posted.clear()  # before that is taken
         try:
             self._is_ticking = True
             self._begin_tick()

@@ -14,7 +14,7 @@ import io
 import logging
 import threading
 import weakref
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sigil import Deferred, HttpServer, Request, Response
 from sigil import __version__ as VERSION
@@ -34,18 +34,8 @@ MAX_WAITING: Final = 1_024
 _LOG = logging.getLogger("sigil.error")
 
 
-class Job(NamedTuple):
-    """A request, the promise of its response, and the beginning of a body that comes in pieces."""
-
-    request: Request
-    deferred: Deferred
-    prefix: bytes = b""
-    is_whole: bool = False
-    """True if the prefix is the whole of that body."""
-
-
 class Caller:
-    """What a thread of the pool calls for each job: the application, with its environ."""
+    """What a thread of the pool calls for each request: the application, with its environ."""
 
     def __init__(self, application: Application, place: Place, is_multithread: bool) -> None:
         self._application = application
@@ -62,30 +52,28 @@ class Caller:
             "wsgi.file_wrapper": FileWrapper,
         }
 
-    def __call__(self, job: Job) -> None:
+    def __call__(self, exchange: Exchange) -> None:
         """Have the application answer; nothing is raised."""
-        request, deferred = job.request, job.deferred
-        if not deferred.is_wanted:
+        if not exchange.deferred.is_wanted:
             return
-        exchange = Exchange(deferred, request.method, request.target)
         try:
-            exchange.run(self._application, self._environ_of(job))
+            exchange.run(self._application, self._environ_of(exchange))
         except BaseException as error:
             self._report(exchange, error)
         if self._errors.pending:
             self._errors.flush()
 
-    def _environ_of(self, job: Job) -> Environ:
-        """The environ for a job, with the file that its body is read from."""
-        request = job.request
+    def _environ_of(self, exchange: Exchange) -> Environ:
+        """The environ for a request, with the file that its body is read from."""
+        request = exchange.request
         environ = make_environ(request, self._base, self.place)
-        if request.chunks is None or job.is_whole:
-            body = job.prefix if job.is_whole else request.body
+        if request.chunks is None or exchange.is_whole:
+            body = exchange.prefix or request.body
             environ["wsgi.input"] = io.BytesIO(body)
             if body:
                 environ["CONTENT_LENGTH"] = str(len(body))
         else:
-            environ["wsgi.input"] = body_file(request.chunks.ask, job.prefix)
+            environ["wsgi.input"] = body_file(request.chunks.ask, exchange.prefix)
         return environ
 
     def _report(self, exchange: Exchange, error: BaseException) -> None:
@@ -101,7 +89,7 @@ class WsgiHandler:
 
     def __init__(self, caller: Caller, threads: int, max_waiting: int, max_whole_len: int) -> None:
         self._caller = caller
-        self._pool: ThreadPool[Job] = ThreadPool(caller, threads, max_waiting)
+        self._pool: ThreadPool[Exchange] = ThreadPool(caller, threads, max_waiting)
         self._max_whole_len = max_whole_len
         self._is_full = False
         """Requests were refused, and all that waited since."""
@@ -124,7 +112,7 @@ class WsgiHandler:
         deferred = Deferred()
         if request.chunks is not None and "content-length" not in request.headers:
             self._collect(request, deferred, [])
-        elif not self._submit(Job(request, deferred)):
+        elif not self._submit(Exchange(request, deferred)):
             return busy()
         return deferred
 
@@ -141,14 +129,14 @@ class WsgiHandler:
             pieces.append(piece)
             if piece and sum(map(len, pieces)) <= self._max_whole_len:
                 chunks.ask().when_resolved(take)
-            elif not self._submit(Job(request, deferred, b"".join(pieces), not piece)):
+            elif not self._submit(Exchange(request, deferred, b"".join(pieces), not piece)):
                 deferred.resolve(busy())
 
         chunks.ask().when_resolved(take)
 
-    def _submit(self, job: Job) -> bool:
-        """Queue a job for a thread; False if too many wait, which is logged once."""
-        if self._pool.submit(job):
+    def _submit(self, exchange: Exchange) -> bool:
+        """Queue a request for a thread; False if too many wait, which is logged once."""
+        if self._pool.submit(exchange):
             self._is_full = self._is_full and self._pool.waiting > 1
             return True
         if not self._is_full:

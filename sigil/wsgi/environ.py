@@ -55,21 +55,23 @@ def check_script_name(script_name: object) -> str | None:
 
 def make_environ(request: Request, base: Mapping[str, Any], place: Place) -> Environ:
     """The environ of a request without `wsgi.input`: `base`, and what the request says."""
-    environ = dict(base)
+    peer, scheme, host = request.peer, request.scheme, request.host
+    script_name, path_info = split_path(request.subpath, request.mount_path, place.script_name)
+    environ = {
+        **base,
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": script_name,
+        "PATH_INFO": path_info,
+        "QUERY_STRING": request.query,
+        "REQUEST_URI": request.target,
+        "SERVER_PROTOCOL": _VERSIONS[request.version],
+        "wsgi.url_scheme": scheme,
+        "sigil.request": request,
+    }
     for name, value in request.headers.items():
         key = environ_key(name)
         if key:
             environ[key] = value
-    peer, scheme, host = request.peer, request.scheme, request.host
-    script_name, path_info = split_path(request.subpath, request.mount_path, place.script_name)
-    environ["REQUEST_METHOD"] = request.method
-    environ["SCRIPT_NAME"] = script_name
-    environ["PATH_INFO"] = path_info
-    environ["QUERY_STRING"] = request.query
-    environ["REQUEST_URI"] = request.target
-    environ["SERVER_PROTOCOL"] = _VERSIONS[request.version]
-    environ["wsgi.url_scheme"] = scheme
-    environ["sigil.request"] = request
     if host:
         environ["HTTP_HOST"] = host
         environ["SERVER_NAME"], environ["SERVER_PORT"] = split_host(host, scheme)

@@ -16,11 +16,11 @@ environ is.
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Final, TypeAlias
 
-from sigil import Deferred, Response, SendStatus
+from sigil import Deferred, Request, Response, SendStatus
 from sigil.web import BodyWriter
 
 from .environ import Environ
@@ -39,22 +39,27 @@ _LOG = logging.getLogger("sigil.error")
 
 
 class Exchange:
-    """The answer to one request, as an application makes it."""
+    """A request, and the answer to it as an application makes it.
 
-    __slots__ = ("_deferred", "_head", "_is_head", "_left", "_name", "_room", "_sent", "_writer")
+    `prefix` is the beginning of a body that comes in pieces; with `is_whole`, all of it.
+    """
 
-    def __init__(self, deferred: Deferred, method: str, target: str) -> None:
-        self._deferred = deferred
-        self._name = f"{method} {target}"
-        self._is_head = method == "HEAD"
-        self._head: Head | None = None
-        self._sent: Response | None = None
-        """The response, once it is on its way."""
-        self._left: int | None = None
-        """How many bytes of its Content-Length are to come, if it has declared one."""
-        self._writer: BodyWriter | None = None
-        self._room: threading.Event | None = None
-        """Set when the client has caught up, or left."""
+    _head: Head | None = None
+    _sent: Response | None = None
+    """The response, once it is on its way."""
+    _left: int | None = None
+    """How many bytes of its Content-Length are to come, if it has declared one."""
+    _writer: BodyWriter | None = None
+    _room: threading.Event | None = None
+    """Set when the client has caught up, or left."""
+
+    def __init__(
+        self, request: Request, deferred: Deferred, prefix: bytes = b"", is_whole: bool = False
+    ) -> None:
+        self.request = request
+        self.deferred = deferred
+        self.prefix = prefix
+        self.is_whole = is_whole
 
     # -- what an application calls -----------------------------------------------------------------
 
@@ -89,18 +94,18 @@ class Exchange:
     def run(self, application: Application, environ: Environ) -> None:
         """Have an application answer, and close what it returns; what it raises is raised."""
         result: Any = application(environ, self.start_response)
+        if type(result) is list or type(result) is tuple:
+            self._send_list(result)
+            return
         try:
-            if type(result) in (list, tuple):
-                self._send_list(result)
-            else:
-                self._send_all(result)
+            self._send_all(result)
             self._finish()
         finally:
             close = getattr(result, "close", None)
             if close is not None:
                 close()
 
-    def _send_list(self, pieces: list[Any]) -> None:
+    def _send_list(self, pieces: Sequence[Any]) -> None:
         """Send a body that is there already: as one piece if it is not very long."""
         for piece in pieces:
             if type(piece) is not bytes:
@@ -109,8 +114,9 @@ class Exchange:
             pieces = [b"".join(pieces)]
         if self._sent is None and len(pieces) == 1:
             self._send_whole(pieces[0])
-        else:
-            self._send_all(pieces)
+            return
+        self._send_all(pieces)
+        self._finish()
 
     def _send_all(self, pieces: Any) -> None:
         """Send a body piece by piece, as long as somebody reads it."""
@@ -138,7 +144,7 @@ class Exchange:
             if not piece:
                 return True
             head = self._require_head()
-            if self._is_head:
+            if self.request.method == "HEAD":
                 self._send_whole(b"")
                 return False
             if not head.has_content or len(piece) == head.length:
@@ -159,29 +165,41 @@ class Exchange:
         """
         head = self._require_head()
         length = head.length
-        to_send: Any = body
-        if self._is_head:
-            to_send = body if length is None else b""
-            if not body and length is None and head.has_content:
-                to_send = Response.stream(()).body
-        elif length is not None and length != len(body) and head.has_content:
+        if self.request.method == "HEAD" or not head.has_content:
+            self._send_without_body(head, body)
+            return
+        if length is not None and length != len(body):
             raise ValueError(
                 f"the application declares a Content-Length of {length} and sends a body of "
                 f"{len(body)} bytes"
             )
         self._left = 0
-        self._resolve(head.response, to_send)
+        self._resolve(head.response, body)
 
-    def _resolve(self, head: Response, body: Any) -> None:
-        """Send a response that has this before its body."""
-        self._sent = Response(head.status, head.headers, body, head.reason, head.prepared)
-        self._deferred.resolve(self._sent)
+    def _send_without_body(self, head: Head, body: Any) -> None:
+        """Send what stands before a body, to a HEAD or with a status that has none: with its
+        length, if that was declared or all of the body is there.
+        """
+        response = head.response
+        if head.length is not None:
+            response, body = with_length(response, head.length), b""
+        elif not body and head.has_content:
+            body = Response.stream(()).body
+        self._left = 0
+        self._resolve(response, body)
 
     def _begin_stream(self, head: Head) -> None:
         """Send what stands before a body that is made while it is sent."""
         self._writer = writer = BodyWriter(MAX_BUFFERED_LEN)
-        self._left = head.length
-        self._resolve(head.response, Response.stream(writer).body)
+        self._left, response = head.length, head.response
+        if head.length is not None:
+            response = with_length(response, head.length)
+        self._resolve(response, Response.stream(writer).body)
+
+    def _resolve(self, head: Response, body: Any) -> None:
+        """Send a response that has this before its body."""
+        self._sent = Response(head.status, head.headers, body, head.reason, head.prepared)
+        self.deferred.resolve(self._sent)
 
     def _push(self, piece: bytes) -> bool:
         """Push a piece of a stream, and wait while the client is behind; False if it has left."""
@@ -221,13 +239,19 @@ class Exchange:
         nobody waits for is logged, unless it is that the client has left.
         """
         writer = self._writer
-        if self._sent is None and self._deferred.is_wanted:
-            self._deferred.fail(error)
+        if self._sent is None and self.deferred.is_wanted:
+            self.deferred.fail(error)
         elif writer is not None and writer.is_open:
             writer.fail(error)
         elif not isinstance(error, ConnectionAbortedError):
             text = "%s: the application raised behind its response"
-            _LOG.error(text, self._name, exc_info=error)
+            _LOG.error(text, f"{self.request.method} {self.request.target}", exc_info=error)
+
+
+def with_length(response: Response, length: int) -> Response:
+    """The response with a Content-Length."""
+    headers = (*response.headers, ("Content-Length", str(length)))
+    return Response(response.status, headers, response.body, response.reason)
 
 
 def require_bytes(piece: object, rule: str) -> None:

@@ -1,20 +1,106 @@
 """Threads that do one job after the other, and the jobs that wait for one.
 
-Theory: a queue and a few threads that take from it. A thread is started when something waits, up to
-their number, and stays: it takes the next job as soon as it has done one, so that many short jobs
-cost one wake-up.
+Theory: to wake a thread costs more than a short job does, and in one interpreter only one thread
+runs at a time. So one is woken at a time, however many jobs come: it takes a job, wakes the next
+one if there are more, and goes on with them as long as there are any. Short jobs that come together
+cost one wake-up or two, and long ones are at work at once. Threads are started in the same way,
+when there is none to be woken, up to their number.
 
-Rules: the queue has a bound, beyond which a job is refused. Jobs are submitted by one thread, the
-server's. What a job raises is its own business, and must not leave it. Threads are daemons: one
-that never comes back does not keep the process. It does not know what the jobs are.
+Rules: the jobs that wait have a bound, beyond which one is refused. Nobody holds a lock: jobs and
+parked threads are taken by one indivisible step, and whoever parks looks for jobs once more behind
+having said so. What a job raises is its own business, and must not leave it. Threads are daemons:
+one that never comes back does not keep the process. It does not know what the jobs are.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 Job = TypeVar("Job")
+
+
+class Crew(Generic[Job]):
+    """Threads that share jobs, until they are told to end."""
+
+    def __init__(self, work: Callable[[Job], object], count: int) -> None:
+        self._work = work
+        self._count = count
+        self.jobs: deque[Job] = deque()
+        self.threads: list[threading.Thread] = []
+        self._parked: deque[threading.Lock] = deque()
+        """The threads that wait for a job, each for its lock to be released."""
+        self._is_waking = False
+        """A thread was woken, or started, and has not looked for jobs yet."""
+        self._starting = threading.Lock()
+        self._is_ending = False
+
+    def wake(self) -> None:
+        """Have a thread look for jobs, unless one is about to."""
+        if self._is_waking:
+            return
+        try:
+            lock = self._parked.pop()  # who was at work last: its memory is at hand
+        except IndexError:
+            if len(self.threads) < self._count:
+                self._start()
+            return
+        self._is_waking = True  # before it is woken, which ends this
+        lock.release()
+
+    def _start(self) -> None:
+        """Start one more thread. RuntimeError if none can be had, and there is none."""
+        if not self._starting.acquire(blocking=False):
+            return  # somebody else is at it
+        try:
+            name = f"sigil.wsgi-{len(self.threads)}"
+            thread = threading.Thread(target=self._run, name=name, daemon=True)
+            self._is_waking = True
+            thread.start()
+            self.threads.append(thread)
+        except RuntimeError:
+            self._is_waking = False
+            if not self.threads:
+                raise
+        finally:
+            self._starting.release()
+
+    def _run(self) -> None:
+        """Do jobs until the end; runs in a thread."""
+        lock = threading.Lock()
+        lock.acquire()
+        self._is_waking = False
+        jobs, work = self.jobs, self._work
+        while True:
+            try:
+                job = jobs.popleft()
+            except IndexError:
+                if self._is_ending:
+                    return
+                self._park(lock)
+                continue
+            if jobs:
+                self.wake()
+            work(job)
+            del job  # or it would be held until the next one comes
+
+    def _park(self, lock: threading.Lock) -> None:
+        """Wait until there may be jobs."""
+        self._parked.append(lock)
+        if self.jobs or self._is_ending:
+            try:
+                self._parked.remove(lock)
+                return
+            except ValueError:  # this thread is being woken
+                pass
+        lock.acquire()
+        self._is_waking = False
+
+    def end(self) -> None:
+        """Let each thread end behind the jobs that wait."""
+        self._is_ending = True
+        while self._parked:
+            self._parked.pop().release()
 
 
 class ThreadPool(Generic[Job]):
@@ -24,50 +110,24 @@ class ThreadPool(Generic[Job]):
         self._work = work
         self._count = count
         self._max_waiting = max_waiting
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
+        self._crew: Crew[Job] = Crew(work, count)
 
     @property
     def waiting(self) -> int:
         """How many jobs wait, about."""
-        return self._jobs.qsize()
+        return len(self._crew.jobs)
 
     def submit(self, job: Job) -> bool:
         """Have a job done; False if too many wait."""
-        jobs = self._jobs
-        if jobs.qsize() >= self._max_waiting:
+        crew = self._crew
+        if len(crew.jobs) >= self._max_waiting:
             return False
-        jobs.put(job)
-        if len(self._threads) < self._count:
-            self._start()
+        crew.jobs.append(job)
+        crew.wake()
         return True
-
-    def _start(self) -> None:
-        """Start one more thread. RuntimeError if none can be had, and there is none."""
-        name = f"sigil.wsgi-{len(self._threads)}"
-        thread = threading.Thread(target=self._run, args=(self._jobs,), name=name, daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:
-            if not self._threads:
-                raise
-            return
-        self._threads.append(thread)
-
-    def _run(self, jobs: "SimpleQueue[Job | None]") -> None:
-        """Do jobs until there are no more; runs in a thread."""
-        work = self._work
-        while True:
-            job = jobs.get()
-            if job is None:
-                return
-            work(job)
-            del job  # or it would be held until the next one comes
 
     def close(self) -> list[threading.Thread]:
         """Let each thread end behind the jobs that wait; the threads. Later jobs have new ones."""
-        threads, jobs = self._threads, self._jobs
-        self._threads, self._jobs = [], SimpleQueue()
-        for _ in threads:
-            jobs.put(None)
-        return threads
+        crew, self._crew = self._crew, Crew(self._work, self._count)
+        crew.end()
+        return crew.threads

@@ -32,6 +32,7 @@ class Http(NamedTuple):
 
     `body` is what must come back, =N for N letters x. With `is_closing` every request has a
     connection of its own, which the server closes; with `has_log` it writes its access log.
+    `interface` is how the program speaks to its server: as its users write for it, or "wsgi".
     """
 
     conn_cnt: int
@@ -41,6 +42,7 @@ class Http(NamedTuple):
     body: str = HELLO
     is_closing: bool = False
     has_log: bool = False
+    interface: str = "http"
 
 
 class Echo(NamedTuple):
@@ -188,6 +190,33 @@ HTTP_ROWS = (
 )
 
 
+WSGI = Http(64, 1, GET, interface="wsgi")
+
+
+def wsgi_rows() -> list[Row]:
+    """Requests to an application of WSGI in four threads, beside waitress."""
+    sisters = {
+        "cookie": ("a field and a cookie of the program's", WSGI._replace(answer="cookie")),
+        "query": (
+            "a query that varies",
+            WSGI._replace(request=GET_QUERY, answer="query", body=QUERY_BODY % COUNTER),
+        ),
+        "browser": (
+            "a browser's head, a cookie that varies, 4 fields, a Set-Cookie",
+            WSGI._replace(request=get_of_browser(COUNTER), answer="browser"),
+        ),
+        "post": (
+            "a POST of 10 KiB, sent back",
+            POST._replace(interface="wsgi"),
+        ),
+    }
+    words = "64 connections, a GET in flight on each"
+    rows = [Row("wsgi", "WSGI", words, WSGI, 8_000, "waitress")]
+    for suffix, (more, sister) in sisters.items():
+        rows.append(Row(f"wsgi-{suffix}", "WSGI", more, sister, 6_000, "waitress", "wsgi"))
+    return rows
+
+
 def websocket(name: str, words: str, load: Echo | FanOut, count: int, main: str = "") -> Row:
     """A row of messages, beside websockets."""
     group = "Echo" if isinstance(load, Echo) else "Fan-out"
@@ -230,8 +259,8 @@ REST_ROWS = (
     at_rest("idle-http", "a GET among 10,000 idle connections", Growth("http", 10_000), 4_000),
     at_rest("idle-websocket", "an echo among 10,000 idle", Growth("echo", 10_000), 4_000),
 )
-ROWS = (*HTTP_ROWS, *WEBSOCKET_ROWS, *REST_ROWS)
-GROUPS = ("HTTP", "Echo", "Fan-out", "At rest")
+ROWS = (*HTTP_ROWS, *wsgi_rows(), *WEBSOCKET_ROWS, *REST_ROWS)
+GROUPS = ("HTTP", "WSGI", "Echo", "Fan-out", "At rest")
 UNITS = {
     Http: "us a request",
     Echo: "us a message",
@@ -253,7 +282,7 @@ def service_of(load: Load) -> tuple[str, bool]:
     """(what a server must be able to do, whether it must write an access log)."""
     match load:
         case Http():
-            return "http", load.has_log
+            return load.interface, load.has_log
         case FanOut():
             return ("deflate" if load.is_deflated else "ticks"), False
         case AtRest() | Growth():

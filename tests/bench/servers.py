@@ -24,8 +24,9 @@ HERE = Path(__file__).resolve().parent
 LIFE_S = 120
 """The alarm of every child."""
 HTTP = frozenset({"http"})
+WSGI = frozenset({"wsgi"})
 WEBSOCKET = frozenset({"echo", "ticks"})
-EVERYTHING = frozenset({"http", "echo", "ticks", "deflate"})
+EVERYTHING = frozenset({"http", "wsgi", "echo", "ticks", "deflate"})
 SPARE = 64
 
 
@@ -59,17 +60,19 @@ COMPILED = "sigil-compiled"
 SERVERS = (
     Server("sigil", "sigil", EVERYTHING, ("sigil",), ("sigil-http",), has_log=True),
     Server(COMPILED, "sigil", EVERYTHING, has_log=True),
-    Server("c-floor", "", frozenset({"http", "echo", "ticks"}), has_log=True, is_floor=True),
+    Server("c-floor", "", EVERYTHING - {"deflate"}, has_log=True, is_floor=True),
     Server("py-floor", "floor", EVERYTHING, has_log=True, is_floor=True),
-    peer("uvicorn", HTTP, "uvloop", "httptools")._replace(has_log=True),
+    peer("uvicorn", HTTP | WSGI, "uvloop", "httptools")._replace(has_log=True),
     peer("websockets", WEBSOCKET | {"deflate"}),
     peer("picows", WEBSOCKET, "uvloop"),
     peer("cymongoose", HTTP | WEBSOCKET),
     peer("socketify", HTTP | WEBSOCKET),
     peer("freastal", HTTP, is_late=True),
-    peer("bjoern", HTTP, is_late=True),
-    peer("fastpysgi", HTTP, is_late=True),
-    peer("granian", HTTP, is_late=True),
+    peer("bjoern", HTTP | WSGI, is_late=True),
+    peer("fastpysgi", HTTP | WSGI, is_late=True),
+    peer("granian", HTTP | WSGI, is_late=True),
+    peer("waitress", WSGI),
+    peer("gunicorn", WSGI, is_late=True),
 )
 NAMES = tuple(server.name for server in SERVERS)
 PEERS = tuple(server.name for server in SERVERS if server.modules and server.name != "sigil")
@@ -144,7 +147,7 @@ def command_of(server: Server, load: Load, tools: Path, python: str) -> list[str
     if server.program:
         serve = str(HERE / "programs" / "serve.py")
         return [python, serve, server.program, str(LIFE_S), json.dumps(order._asdict())]
-    if order.service == "http":
+    if order.service in ("http", "wsgi"):
         numbers = (LIFE_S, order.request_sz, int(order.is_closing))
         return [str(tools / "http_floor"), *map(str, numbers), order.head, order.body]
     shape = (

@@ -8,6 +8,7 @@ is left is its own: time, slow readers, failures raised in the test, bounds, and
 import errno
 import re
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -722,6 +723,19 @@ def test_callbacks_are_given_the_server_and_handlers_the_peer() -> None:
     assert seen == [(client.server, connection.handle, (connection.handle,))]
 
 
+def test_a_call_waits_for_what_threads_bring() -> None:
+    def later(result: object) -> Deferred:
+        deferred = Deferred()
+        threading.Thread(target=lambda: deferred.resolve(result)).start()
+        return deferred
+
+    def app(request: Request) -> Deferred:
+        return later(Response.stream(later(b"%d," % number) for number in range(50)))
+
+    client = Client(app, thread_timeout=10.0, max_ticks=20)
+    assert client.get("/").body == b"".join(b"%d," % number for number in range(50))
+
+
 def test_the_server_in_memory_answers_what_a_real_one_answers() -> None:
     offered = {name for name in dir(MemoryServer) if not name.startswith("_")}
     assert {
@@ -742,6 +756,7 @@ def test_the_server_in_memory_answers_what_a_real_one_answers() -> None:
         "has_work",
         "require_idle",
         "set_spawn",
+        "wait_for_threads",
     }
 
 

@@ -13,6 +13,7 @@ import pytest
 from sigil import Deferred, Response
 from sigil.web import BodyWriter
 from sigil.wsgi.exchange import Exchange
+from tests.support.requests import make_request
 
 OK: tuple[str, list[tuple[str, str]]] = ("200 OK", [("Content-Type", "text/plain")])
 
@@ -29,7 +30,7 @@ class Ran:
         self.deferred = Deferred()
         results: list[Any] = []
         self.deferred.when_resolved(results.append)
-        exchange = Exchange(self.deferred, method, "/")
+        exchange = Exchange(make_request("/", method=method), self.deferred)
         self.error: BaseException | None = None
         try:
             exchange.run(app, {})
@@ -336,5 +337,5 @@ def test_nobody_is_iterated_for_when_the_client_has_left() -> None:
 
     writers: list[Any] = []
     deferred.when_resolved(lambda response: writers.append(response.body.chunks))
-    Exchange(deferred, "GET", "/").run(app, {})
+    Exchange(make_request("/"), deferred).run(app, {})
     assert steps == ["step", "step", "step", "closed"]

@@ -41,9 +41,22 @@ def test_a_status_is_a_str(status: object) -> None:
 
 def test_a_head() -> None:
     head = make_head("201 Created", [TEXT, ("Content-Length", "5"), ("X-A", "1"), ("X-A", "2")])
-    pairs = (TEXT, ("Content-Length", "5"), ("X-A", "1"), ("X-A", "2"))
+    pairs = (TEXT, ("X-A", "1"), ("X-A", "2"))
     assert head.response == Response(201, pairs, b"")
     assert (head.length, head.has_content) == (5, True)
+
+
+def test_a_head_is_remembered_unless_it_may_be_a_secret_or_is_long() -> None:
+    def is_remembered(*headers: tuple[str, str]) -> bool:
+        made = [make_head("200 OK", [*headers, ("Content-Length", text)]) for text in "12"]
+        return made[0].response is made[1].response
+
+    assert is_remembered(TEXT, ("Vary", "Cookie"))
+    assert not is_remembered(TEXT, ("Set-Cookie", "a=1"))
+    assert not is_remembered(TEXT, ("X-Auth", "a"))
+    assert not is_remembered(TEXT, ("Location", "/?a"))
+    assert not is_remembered(TEXT, ("X-A", "a" * 257))
+    assert not is_remembered(*[(f"X-{number}", "a") for number in range(9)])
 
 
 def test_without_a_content_type_there_is_none() -> None:

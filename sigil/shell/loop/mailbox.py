@@ -4,8 +4,9 @@ Theory: the core and everything around it belong to one thread. Other threads po
 wake that thread; a tick takes the items that were there when it looked.
 
 Rules: `put` never blocks and may be called from a signal handler, also from one that interrupts any
-method here: what changes is changed by one indivisible step. Items that come when nobody will take
-them any more are given to `discard`. It does not know what the items mean.
+method here: what changes is changed by one indivisible step. Whoever waits is woken once for all
+that is posted until it looks. Items that come when nobody will take them any more are given to
+`discard`. It does not know what the items mean.
 """
 
 import socket
@@ -34,6 +35,10 @@ class Mailbox(Generic[Item]):
         """
         self._discard = discard
         self._is_closed = False
+        self._is_woken = False
+        """There is a byte for the sleeper, or will be at once; or it has been read, and what is
+        posted is taken behind that.
+        """
         self._waker: socket.socket | None = None
         self._sleeper: socket.socket | None = None
 
@@ -53,6 +58,7 @@ class Mailbox(Generic[Item]):
             sleeper.close()
             raise
         self._waker, self._sleeper, self._is_closed = waker, sleeper, False
+        self._is_woken = False
 
     def fileno(self) -> int:
         """The descriptor that wakes whoever waits when a byte is written to it; -1 if nobody is to
@@ -75,11 +81,20 @@ class Mailbox(Generic[Item]):
         return True
 
     def wake(self) -> None:
-        """Wake whoever waits."""
+        """Wake whoever waits, unless that was done since it looked last: a byte costs more than all
+        the rest.
+        """
         waker = self._waker
-        if waker is not None:
-            with suppress(OSError):  # full, so it is awake; or closed, so there is nobody to wake
-                waker.send(b"\0")
+        if waker is None or self._is_woken:
+            return
+        try:
+            self._is_woken = True  # before the byte: it may be read at once
+            waker.send(b"\0")
+        except OSError:  # full, so it is awake; or closed, so there is nobody to wake
+            pass
+        except BaseException:  # of a signal handler: it may not have been sent
+            self._is_woken = False
+            raise
 
     def take(self, max_count: int | None = None) -> Iterator[Item]:
         """The items that are there now, or the first `max_count` of them; those posted meanwhile,
@@ -100,9 +115,13 @@ class Mailbox(Generic[Item]):
         Once: what interrupts this again and again would be read for ever. What is left wakes it
         again.
         """
-        with suppress(OSError):  # there are none, or none can be read now: it is woken again
+        try:
             if self._sleeper is not None:
                 self._sleeper.recv(65_536)
+        except OSError:  # there are none, or none can be read now: it is woken again
+            pass
+        finally:
+            self._is_woken = False  # behind the byte: what was posted before is taken behind this
 
     def close(self) -> None:
         """Close the descriptors; what is posted from now on is discarded."""

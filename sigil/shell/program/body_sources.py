@@ -331,6 +331,16 @@ class BodySources:
             self._run_queue.put(Pull(ticket))
         self._idle, self.poll_at = [], None
 
+    @property
+    def awaits_chunk(self) -> bool:
+        """True if a chunk was promised and has not come."""
+        return any(
+            isinstance(source, BodySource)
+            and (source.promised is not None or source.running is not None)
+            for sources in self._sources.values()
+            for source in sources.values()
+        )
+
     def _find(self, ticket: Ticket) -> BodySource | FileTransfer | None:
         return self._sources.get(ticket.conn, {}).get(ticket.number)
 

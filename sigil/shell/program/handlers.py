@@ -109,8 +109,10 @@ class Application:
         self._made_len = 0
         """Bytes of the bodies that handlers have made since the core had the value `_round`."""
 
-        self._pending: dict[Conn, dict[int, Deferred]] = {}
-        """The results that handlers have promised, by connection and number of the request."""
+        self._pending: dict[int, dict[int, Deferred]] = {}
+        """The results that handlers have promised, by the generation of the connection, which no
+        other has, and the number of the request.
+        """
         self._methods = self.methods()
 
     def methods(self) -> dict[type[Effect], Callable[[Any], Event | None]]:
@@ -136,6 +138,13 @@ class Application:
     def asks_for_body(self) -> bool:
         """True if the handler wants to be asked how it takes a body, before that is read."""
         return asks_for_body(self._handler)
+
+    @property
+    def awaits_anything(self) -> bool:
+        """True if a response, or a chunk of one, was promised and has not come, or the end of the
+        program.
+        """
+        return bool(self._pending) or self.sources.awaits_chunk or self.lifespan.is_ending
 
     def set_spawn(self, spawn: Spawn | None) -> None:
         """Set how coroutines of user code are run from now on; None: they are refused."""
@@ -215,10 +224,13 @@ class Application:
                 continue
             self._report_responses(Ticket(conn, number), responses)
             number += len(responses) + 1
+            responses = []
+            if type(response) is Deferred:
+                self._await(Ticket(conn, number - 1), request, response)
+                continue
             event = self._to_event(Ticket(conn, number - 1), request, response)
             if event is not None:
                 self._events.append(event)
-            responses = []
             length = _read_len(event)
             room, self._made_len = room - length, self._made_len + length
             if room < 0 or _begins_stream(event):
@@ -288,15 +300,13 @@ class Application:
             case None:
                 return HandlerReturned(ticket, (Response.error(404),))
             case Deferred():
-                self._pending.setdefault(ticket.conn, {})[ticket.number] = result
-                result.when_resolved(
-                    lambda late: self._server._post(LateResult(ticket, request, late))
-                )
+                self._await(ticket, request, result)
                 return None
             case Awaitable() if self.sources.spawn is not None:
                 deferred = Deferred()
                 deferred.on_cancel(self.sources.spawn(result, deferred))
-                return self._match_result(ticket, request, deferred)
+                self._await(ticket, request, deferred)
+                return None
             case Generator():
                 return self._pieces.run_returned(ticket, request, result)
             case BaseException():
@@ -312,6 +322,12 @@ class Application:
                 return internal_error(
                     ticket, request, f"the handler returned {type_name(result)}, not a Response"
                 )
+
+    def _await(self, ticket: Ticket, request: Request, promised: Deferred) -> None:
+        """Have a promised result posted when it comes."""
+        post = self._server._post
+        self._pending.setdefault(ticket.conn.generation, {})[ticket.number] = promised
+        promised.when_resolved(lambda late: post(LateResult(ticket, request, late)))
 
     def _start_body(self, ticket: Ticket, request: Request, response: Response) -> Event:
         """The event of a response; what is no value stays here, under the number of its request:
@@ -358,7 +374,7 @@ class Application:
             return self.sources.take_late(late)
         if isinstance(late, Returned):
             return self.callbacks.resume(late)
-        deferred = self._pending.get(late.ticket.conn, {}).get(late.ticket.number)
+        deferred = self._pending.get(late.ticket.conn.generation, {}).get(late.ticket.number)
         if deferred is not None and deferred.is_mapped and self.run_queue.defers(late):
             return None
         return self.take_result(late)
@@ -381,16 +397,21 @@ class Application:
             except EXIT_EXCEPTIONS:
                 self._events.append(internal_error(ticket, request, "interrupted"))
                 raise
+        if type(result) is Response and type(result.body) is bytes:
+            return HandlerReturned(ticket, (result,))
         return self._to_event(ticket, request, result)
 
     # -- work that nobody waits for ----------------------------------------------------------------
 
     def _forget_pending(self, ticket: Ticket) -> Deferred | None:
         """The promised result for a request, which is not awaited any more."""
-        pending = self._pending.get(ticket.conn, {})
+        generation = ticket.conn.generation
+        pending = self._pending.get(generation)
+        if pending is None:
+            return None
         deferred = pending.pop(ticket.number, None)
         if not pending:
-            self._pending.pop(ticket.conn, None)
+            del self._pending[generation]
         return deferred
 
     def close_body(self, effect: CloseBody) -> None:
@@ -410,7 +431,7 @@ class Application:
 
     def end_connection(self, conn: Conn) -> None:
         """Cancel and close all that works for a connection, which has ended."""
-        for deferred in self._pending.pop(conn, {}).values():
+        for deferred in self._pending.pop(conn.generation, {}).values():
             with self._guard.user_code():
                 deferred.cancel()
         self._pieces.end_connection(conn)

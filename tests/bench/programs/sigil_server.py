@@ -48,6 +48,15 @@ def with_fields(answer: Answer) -> Callable[[Request], Response]:
     return lambda request: Response.text(HELLO, headers=next(fields))
 
 
+def wsgi_handler_of(name: str) -> Callable[[Request], Any]:
+    """The application that gives this answer, in four threads."""
+    from wsgi import app_of
+
+    from sigil.wsgi import handler
+
+    return handler(app_of(name), threads=4)
+
+
 def make(order: Order, handler: Callable[[Request], Response], callbacks: Callbacks) -> Any:
     """A server that listens."""
     room = order.room + SPARE
@@ -80,6 +89,8 @@ def serve(order: Order) -> None:
         logging.getLogger("sigil").setLevel(logging.WARNING)
     if order.service == "http":
         make(order, handler_of(order.answer), Callbacks()).start()
+    elif order.service == "wsgi":
+        make(order, wsgi_handler_of(order.answer), Callbacks()).start()
     elif order.service == "echo":
         echo = Callbacks(ws_message=lambda server, conn, data: server.send(conn, data))
         make(order, upgrade, echo).start()

@@ -9,6 +9,7 @@ from typing import Any
 
 import uvicorn
 from orders import ANSWERS, LONG_S, Order, announce, body_made, fields_of, listener
+from wsgi import app_of as wsgi_app_of
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -51,7 +52,8 @@ def serve(order: Order) -> None:
         stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process
         logging.basicConfig(stream=stream, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     config = uvicorn.Config(
-        app_of(order.answer),
+        wsgi_app_of(order.answer) if order.service == "wsgi" else app_of(order.answer),
+        interface="wsgi" if order.service == "wsgi" else "asgi3",
         http="httptools",
         loop="uvloop",
         ws="none",
