@@ -45,28 +45,31 @@ DESCRIPTOR_ADVICE = {
 
 
 class Place(NamedTuple):
-    """Where to listen if neither a Unix socket nor a descriptor was given: at a host and a port."""
+    """Where to listen if no descriptor was given: at a host and a port, or at a Unix socket."""
 
     host: str
     port: int
     backlog: int
+    uds: str | None = None
 
 
 def place_of(settings: Settings, server: HttpServer | None = None) -> Place:
     """Where the flags say, and, where they say nothing, the server, if it was made elsewhere."""
-    asked = Place(settings.host, settings.port, settings.backlog)
+    asked = Place(settings.host, settings.port, settings.backlog, settings.uds or None)
     if server is None:
         return asked
-    made = server.settings
-    given = {name: value for name, value in asked._asdict().items() if name in settings.given}
-    return Place(made.host, made.port, made.backlog)._replace(**given)
+    made, given = server.settings, settings.given
+    place = Place(made.host, made.port, made.backlog, made.uds)
+    if "host" in given or "port" in given:
+        place = place._replace(uds=None)
+    return place._replace(**{key: value for key, value in asked._asdict().items() if key in given})
 
 
-def listen_error(error: OSError, settings: Settings) -> CommandError:
+def listen_error(error: OSError, settings: Settings, place: Place) -> CommandError:
     """The command's error for a socket that cannot be had, with advice if there is any."""
     if settings.fd is not None:
         advice = DESCRIPTOR_ADVICE
-    elif settings.uds:
+    elif place.uds is not None:
         advice = PATH_ADVICE
     else:
         advice = ADDRESS_ADVICE
@@ -82,11 +85,11 @@ def _open(settings: Settings, place: Place) -> Listeners:
     try:
         if settings.fd is not None:
             return (adopt_listener(settings.fd),)
-        if settings.uds:
-            return (open_unix_listener(settings.uds, settings.uds_mode, place.backlog),)
-        return open_listeners(*place)
+        if place.uds is not None:
+            return (open_unix_listener(place.uds, settings.uds_mode, place.backlog),)
+        return open_listeners(place.host, place.port, place.backlog)
     except OSError as error:
-        raise listen_error(error, settings) from error
+        raise listen_error(error, settings, place) from error
 
 
 @contextmanager
@@ -104,7 +107,7 @@ def opened(settings: Settings, place: Place) -> Iterator[Listeners]:
     with ExitStack() as stack:
         for listener in listeners:
             stack.enter_context(listener)
-        if settings.uds:
+        if settings.fd is None and place.uds is not None:
             stack.enter_context(removing_socket_file(listeners[0]))
         yield listeners
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from sigil import Limits
 from sigil.cli.flags import COMMANDS, FLAGS, Flag, conflict_in
 from sigil.cli.values import networks
+from sigil.shell.loop.listen import UNIX_SOCKET_MODE
 
 ALLOW_VARIABLE = "FORWARDED_ALLOW_IPS"
 
@@ -35,7 +36,7 @@ class Settings(NamedTuple):
     log_level: str = "info"
     access_log: bool = True
     uds: str = ""
-    uds_mode: int = 0o660
+    uds_mode: int = UNIX_SOCKET_MODE
     fd: int | None = None
     backlog: int = 128
     factory: bool = False

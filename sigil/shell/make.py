@@ -20,6 +20,7 @@ def make_http_server(
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
+    uds: str | None = None,
     backlog: int = 128,
     timeout: float | None = None,
     max_request_size: int | None = None,
@@ -30,13 +31,19 @@ def make_http_server(
 
     `handler` is called with each complete `Request` and returns a `Response`, or None for a 404.
     `host` is an address or a name, whose addresses are all listened on; `port` 0 picks a free one,
-    the same for all. `timeout` (seconds) and `max_request_size` (bytes), if given,
-    override `Limits.body_timeout` and `Limits.max_body_len`, whose defaults are 30 s and 10 MiB.
+    the same for all. `uds` is the path of a Unix socket to listen on instead; its file is made for
+    its owner and group, replaced if nobody listens on it, and removed at the end. `timeout`
+    (seconds) and `max_request_size` (bytes), if given, override `Limits.body_timeout` and
+    `Limits.max_body_len`, whose defaults are 30 s and 10 MiB.
     TypeError, with a sentence, for an argument of another type, ValueError for limits that make no
     sense.
     """
     check_type("host", host, str, "a str")
     check_type("port", port, int, "a whole number, 0 for any that is free")
+    if uds is not None:
+        check_type("uds", uds, str, "the path of a Unix socket")
+        if not uds:
+            raise ValueError("uds is the path of a Unix socket, which is not empty")
     check_type("backlog", backlog, int, "a whole number")
     if timeout is not None:
         check_type("timeout", timeout, (int, float), "a number of seconds")
@@ -48,5 +55,5 @@ def make_http_server(
         limits = limits._replace(body_timeout=timeout)
     if max_request_size is not None:
         limits = limits._replace(max_body_len=max_request_size, max_request_len=None)
-    settings = ServerSettings(handler, host, port, backlog, limits, callbacks or Callbacks())
+    settings = ServerSettings(handler, host, port, backlog, limits, callbacks or Callbacks(), uds)
     return HttpServer(checked(settings))

@@ -33,7 +33,7 @@ from .loop.descriptors import limits_for_process
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
 from .loop.last_look import accept_before_close, read_before_stop
-from .loop.listen import check_sockets, open_listeners
+from .loop.listen import check_sockets, open_asked, removing_socket_file
 from .loop.poller import Poller
 from .loop.sockets import Ready, Sockets, unread_of
 from .messaging import NO_THREAD
@@ -69,6 +69,8 @@ class HttpServer(Stopping):
             ),
         )
         self._host, self._port = settings.host, settings.port
+        if settings.uds is not None:
+            self._host, self._port = settings.uds, 0
         self._poller: Poller | None = None
         self._sockets: Sockets
         self._acceptor: Acceptor | None = None
@@ -117,7 +119,7 @@ class HttpServer(Stopping):
 
     @property
     def settings(self) -> ServerSettings:
-        """What the server was made with: its handler, host, port, backlog, limits and callbacks."""
+        """What the server was made with: its handler, limits, callbacks and so on."""
         return self._settings
 
     def stats(self) -> Stats:
@@ -221,10 +223,9 @@ class HttpServer(Stopping):
     def _open(self, given: Sequence[socket.socket], is_ours: bool) -> None:
         """Open everything a listening server owns, or nothing."""
         with ExitStack() as opened:
-            listeners = given
+            listeners, asked = given, self._settings
             if not listeners:
-                asked = self._settings
-                listeners = open_listeners(self._host, asked.port, asked.backlog)
+                listeners = open_asked(self._host, asked.port, asked.uds, asked.backlog)
                 for listener in listeners:
                     opened.enter_context(listener)
             for listener in listeners:
@@ -234,6 +235,8 @@ class HttpServer(Stopping):
             opened.callback(poller.close)
             lowat = self._limits.tcp_notsent_lowat
             acceptor = Acceptor(listeners, poller, lowat, is_ours)
+            if not given and asked.uds is not None:
+                acceptor.at_close.enter_context(removing_socket_file(listeners[0]))
             self._mailbox.open(poller)
             opened.pop_all()
         self._is_watched = self._is_awake = False
@@ -248,9 +251,10 @@ class HttpServer(Stopping):
 
     def _address(self) -> str:
         """The address that is, was or will be listened on, as it is logged."""
-        if self.port or not (self.running or self._has_ended):
-            return f"http://{Peer(self._host, self.port)}"
-        return f"unix:{self._host}"
+        is_unix = self._settings.uds == self._host or self.running or self._has_ended
+        if is_unix and not self.port:
+            return f"unix:{self._host}"
+        return f"http://{Peer(self._host, self.port)}"
 
     def start(self, *, grace: float = 5.0) -> None:
         """Serve until `stop`; in the main thread SIGINT and SIGTERM drain for up to `grace`

@@ -26,6 +26,8 @@ class ServerSettings(NamedTuple):
     backlog: int
     limits: Limits
     callbacks: CallbackTable
+    uds: str | None = None
+    """The path of a Unix socket, which is listened on instead of a host and a port."""
 
 
 def check_program(handler: object, limits: object, callbacks: object) -> None:

@@ -42,14 +42,15 @@ from sigil.cli.settings import Settings
 def test_advice_comes_with_the_error(
     settings: Settings, number: int, sentence: str, advice: str
 ) -> None:
-    error = listen_error(OSError(number, sentence), settings)
+    error = listen_error(OSError(number, sentence), settings, place_of(settings))
     assert error.status == 4
     assert str(error).startswith(f"cannot listen: {sentence} (")
     assert advice in str(error)
 
 
 def test_an_error_nobody_foresaw_is_shown_as_it_is() -> None:
-    error = listen_error(OSError("the wire fell out"), Settings("serve"))
+    settings = Settings("serve")
+    error = listen_error(OSError("the wire fell out"), settings, place_of(settings))
     assert str(error) == "cannot listen: the wire fell out"
 
 
@@ -61,3 +62,12 @@ def test_flags_say_where_to_listen_and_else_the_server_that_the_application_made
     given = plain._replace(port=8080, backlog=128, given=("backlog", "port"))
     assert place_of(given, server) == Place("192.0.2.1", 8080, 128)
     assert place_of(plain._replace(host="::1", given=("host",)), server).host == "::1"
+
+
+def test_a_server_at_a_unix_socket_is_served_there_unless_another_place_is_given() -> None:
+    server = make_http_server(lambda request: None, uds="a")
+    plain = Settings("serve", "a:b")
+    assert place_of(plain, server).uds == "a"
+    assert place_of(plain._replace(uds="b", given=("uds",)), server).uds == "b"
+    for given in ("host", "port"):
+        assert place_of(plain._replace(given=(given,)), server).uds is None

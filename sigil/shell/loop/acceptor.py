@@ -50,6 +50,8 @@ class Acceptor:
         """For connections that do not have it from their listening socket: None once all have."""
         for listener in self._listeners:
             set_options(listener, tcp_notsent_lowat)
+        self.at_close = ExitStack()
+        """What is done when the listening sockets are closed."""
         self._is_watched = False
         self.resumes_at: float | None = None
         """When a pause for want of descriptors or memory ends, on `time.monotonic()`; None if there
@@ -135,3 +137,4 @@ class Acceptor:
             else:
                 with suppress(OSError):  # it is closed all the same
                     listener.close()
+        self.at_close.close()

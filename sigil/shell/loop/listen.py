@@ -25,6 +25,10 @@ _OUT_OF_RESOURCES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.
 _NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT))
 """What is said of an address that this machine does not have: of `::1`, where there is no IPv6."""
 
+UNIX_SOCKET_MODE = 0o660
+"""The permissions of the file of a Unix socket, unless others are asked for: a proxy in front of it
+is in the same group.
+"""
 _PORT_TRIES = 32
 """How many free ports are tried until one is free at every address of a host."""
 
@@ -73,6 +77,15 @@ def _check_socket(sock: object) -> None:
             "an SSLSocket cannot be served: TLS is to come as ssl_context; until then put a proxy "
             "in front, and give the plain socket"
         )
+
+
+def open_asked(host: str, port: int, uds: str | None, backlog: int) -> tuple[socket.socket, ...]:
+    """The listening sockets of a host and a port, or the one at the path `uds`; OSError if that
+    cannot be.
+    """
+    if uds is None:
+        return open_listeners(host, port, backlog)
+    return (open_unix_listener(uds, UNIX_SOCKET_MODE, backlog),)
 
 
 def open_listeners(host: str, port: int, backlog: int) -> tuple[socket.socket, ...]:
