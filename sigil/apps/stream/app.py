@@ -293,6 +293,7 @@ class LineStream:
         """`/poll`: a long-poll for lines of the requested topics."""
         return Response.poll(
             topics=requested_topics(request) or ALL_TOPICS,
+            history=requested_history(request, self.rules.history),
             after=request.args.get("after"),
             headers=(*NO_STORE, *NO_SNIFF),
         )

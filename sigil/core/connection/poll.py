@@ -34,7 +34,7 @@ def open_poll(client: Client, response: Response, body: Poll, context: Context) 
     """The client with its first outstanding request a long-poll that waits; or a sentence about
     what is wrong with the response.
     """
-    problem = check_subscription(body.topics, 0) or check_start(body.after)
+    problem = check_subscription(body.topics, body.history) or check_start(body.after)
     problem = problem or check_timeout(body.timeout)
     if problem is not None:
         return problem
@@ -42,7 +42,8 @@ def open_poll(client: Client, response: Response, body: Poll, context: Context) 
     subscription = add_topics(Subscription(Encoding.LINES), body.topics, limits)
     if isinstance(subscription, str):
         return subscription
-    joining = join(broadcast, subscription, body.after or "", 0)
+    history = min(body.history, limits.history_messages)
+    joining = join(broadcast, subscription, body.after or "", history)
     timeout = min(body.timeout, limits.max_poll_timeout)
     head = client.outstanding[0]
     is_due = bool(joining.gap) or not timeout or head.method == "HEAD"

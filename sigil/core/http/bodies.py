@@ -162,16 +162,20 @@ def file_body_len(body: FileBody) -> int:
 @final
 class Poll(Value):
     """A body of what is broadcast on `topics` behind the position `after`, as lines of JSON: as
-    soon as there is something, or after `timeout` seconds.
+    soon as there is something, or after `timeout` seconds. One that is new begins with the last
+    `history` messages.
     """
 
-    __match_args__ = ("topics", "after", "timeout")
+    __match_args__ = ("topics", "after", "timeout", "history")
     __slots__ = __match_args__
 
-    def __init__(self, topics: tuple[Topic, ...], after: str | None, timeout: float) -> None:
+    def __init__(
+        self, topics: tuple[Topic, ...], after: str | None, timeout: float, history: int = 0
+    ) -> None:
         self.topics: Final = topics
         self.after: Final = after
         self.timeout: Final = timeout
+        self.history: Final = history
 
 
 Body: TypeAlias = "builtins.bytes | StreamedBody | FileBody | Upgrade | EventStream | Poll"

@@ -195,6 +195,7 @@ class Response(Value):
         after: str | None = None,
         topics: TopicsLike = (),
         timeout: float = 25.0,
+        history: int = 0,
         status: int = 200,
         headers: HeadersLike = (),
     ) -> Response:
@@ -202,17 +203,17 @@ class Response(Value):
         position `after`, as lines of JSON (`application/x-ndjson`). It is sent as soon as there is
         something, and after `timeout` seconds in any case, at most `Limits.max_poll_timeout`.
 
-        Without `after` it is what is retained, at once, or else what is broadcast from now on. The
-        first line is `{"position": ...}`, or `{"gap": {...}}` if something is missing; a message is
-        `{"position": ..., "text": ...}`, or has `"base64"` if it is binary; one that is retained
-        has `"retained": true` and no position. The last line, `{"position": ...}`, is what to come
-        back with. TypeError for what is no position, topic or time.
+        Without `after`, or with one of another server, it is what is retained and the last
+        `history` messages, at once, or else what is broadcast from now on. The first line is
+        `{"position": ...}`, or `{"gap": {...}}` if something is missing; a message is
+        `{"position": ..., "text": ...}` (or `"base64"`: binary); one that is retained has
+        `"retained": true` and no position. The last line, `{"position": ...}`, is to come back with.
         """
         problem = check_start(after) or check_timeout(timeout)
         if problem is not None:
             raise TypeError(problem)
-        names, _ = _subscription(topics, 0)
-        return _respond(_status(status), LINES, headers, Poll(names, after, timeout))
+        names, _ = _subscription(topics, history)
+        return _respond(_status(status), LINES, headers, Poll(names, after, timeout, history))
 
     @staticmethod
     def upgrade(

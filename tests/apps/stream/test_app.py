@@ -23,7 +23,7 @@ from sigil.apps.stream.app import (
     page_text,
     topic_of,
 )
-from sigil.cli.settings import MAX_LINE_LEN
+from sigil.cli.flags import MAX_LINE_LEN
 from sigil.core.broadcast.encoding import Encoding, encode_message
 from sigil.core.websocket.frames import Opcode
 from sigil.testing import Client
@@ -402,12 +402,19 @@ def test_routes(method: str, target: str, status: int) -> None:
 @pytest.mark.parametrize("value", ["", "-1", "many", "1.5", "%D9%A3", "1e3", "+1"])
 def test_a_history_that_is_no_number_is_refused_with_a_sentence(value: str) -> None:
     client = Streaming().client
-    for path in ("/ws", "/events"):
+    for path in ("/ws", "/events", "/poll"):
         answer = client.get(f"{path}?history={value}")
         assert (answer.status, answer.text) == (
             400,
             "400 Bad Request: history is a number from 0; there are never more than 10 lines\n",
         )
+
+
+def test_a_long_poll_of_another_server_s_position_is_sent_the_history() -> None:
+    stream = Streaming()
+    stream.read(b"a", b"b", b"c")
+    lines = stream.client.get("/poll?history=2&after=7-5").text.splitlines()
+    assert [line.get("text") for line in map(json.loads, lines)] == [None, "b", "c", None]
 
 
 def test_what_is_not_there_is_told_what_is() -> None:

@@ -29,7 +29,8 @@ def app(request: Request) -> Response:
     names = [name for name in request.path.strip("/").split("+") if name]
     topics = [ALL_TOPICS if name == "*" else name for name in names]
     timeout = float(request.args.get("timeout", "25"))
-    return Response.poll(after=request.args.get("after"), topics=topics, timeout=timeout)
+    history, after = int(request.args.get("history", "0")), request.args.get("after")
+    return Response.poll(after=after, topics=topics, timeout=timeout, history=history)
 
 
 def client_of(limits: Limits = KEEPING, **more: Any) -> Client:
@@ -160,6 +161,24 @@ def test_a_gap_is_told_at_once() -> None:
     assert lines_of(polling(client, "/a?after=nonsense")) == [
         {"gap": {"after": "nonsense", "position": four, "missed": None}}, {"position": four},
     ]  # fmt: skip
+
+
+def test_who_is_new_begins_with_the_history_at_once_and_who_comes_back_does_not() -> None:
+    client = client_of(KEEPING._replace(history_messages=2))
+    for text in "abc":
+        client.server.broadcast(text)
+    client.run_until_idle()
+    one, two, three = [position(client, number) for number in (1, 2, 3)]
+    last = [{"position": three, "text": "c"}, {"position": three}]
+    assert lines_of(polling(client, "/a?history=1")) == [{"position": two}, *last]
+    both = [{"position": two, "text": "b"}, *last]
+    assert lines_of(polling(client, "/a?history=9")) == [{"position": one}, *both]
+    gap = {"gap": {"after": "7-5", "position": one, "missed": None}}
+    assert lines_of(polling(client, "/a?history=2&after=7-5")) == [gap, *both]
+    assert lines_of(polling(client, f"/a?history=2&after={two}")) == [{"position": two}, *last]
+    waiting = polling(client, f"/a?history=2&after={three}")
+    assert waiting.answers() == []
+    assert polling(client_of(), "/a?history=2").answers() == []
 
 
 def test_what_is_retained_comes_first_and_at_once() -> None:
@@ -371,6 +390,8 @@ def test_topics_and_positions_are_checked_at_the_call() -> None:
         Response.poll(after=7)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="topic"):
         Response.poll(topics=[7])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="history"):
+        Response.poll(history=-1)
     with pytest.raises(ValueError, match="status"):
         Response.poll(status=99)
 
