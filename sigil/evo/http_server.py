@@ -102,6 +102,8 @@ class HttpServer(EventServer):
         Also while the server listens. ValueError with a sentence for a pattern or a method that
         makes no sense, and for what was added already.
         """
+        if not isinstance(route, str):
+            raise TypeError(f"a route is a str, not {type(route).__name__}")
         if handler is not None:
             self._routes.add(route, handler, method)
             return

@@ -100,6 +100,9 @@ class PendingRequest:
         """Add a header. ValueError or TypeError for one that cannot be sent, RuntimeError behind a
         part of the body.
         """
+        if not (isinstance(name, str) and isinstance(value, str)):
+            kinds = f"{type(name).__name__} and {type(value).__name__}"
+            raise TypeError(f"a header is a name and a value, both str, not {kinds}")
         Response.bytes(b"", headers=((name, value),))  # raises what is wrong with it
         self._require_head("a header")
         if name.lower() == "content-length":

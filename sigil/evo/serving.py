@@ -10,12 +10,13 @@ behind it, with ids of its own. It does not know what is served: subclasses have
 callbacks.
 """
 
+from contextlib import suppress
 from typing import Any
 
 from sigil import Callbacks, Limits, Request, make_http_server
 from sigil import HttpServer as SigilServer
 
-from .dispatch import Dispatcher
+from .dispatch import EXIT_EXCEPTIONS, Dispatcher
 from .events import SERVER, Event, EventType
 from .ids import draw_prefix
 
@@ -152,8 +153,9 @@ class EventServer(Dispatcher):
         """
         if not self.running:
             return
-        self._refuse_pending()
         self._server.tick(0.0)
+        self._refuse_pending()
+        self._server.tick(0.0)  # what they are answered leaves
         self._server.stop(grace)
         while self.running:
             self._refuse_pending()
@@ -183,15 +185,29 @@ class EventServer(Dispatcher):
         """Poll until the server has stopped: when there is something to do, and every `interval`
         seconds. Listens if that was not done.
 
-        In the main thread SIGINT and SIGTERM stop the server.
+        In the main thread SIGINT and SIGTERM stop the server. Whatever leaves a handler to end the
+        program ends the server, and is raised.
         """
         if not self.running:
             self.start_listening()
         with self._server.stop_on_signals(stop=self._ask_to_stop):
-            while self.running:
-                self.tick(interval)
-                if self._should_stop:
-                    self.stop_listening()
+            try:
+                while self.running:
+                    self.tick(interval)
+                    if self._should_stop:
+                        self.stop_listening()
+            except BaseException:
+                self._close()
+                raise
+        while self.process_deferred_events():
+            pass
+
+    def _close(self) -> None:
+        """Stop the server at once, and deliver nothing."""
+        self._server.stop(0.0)
+        while self.running:
+            with suppress(*EXIT_EXCEPTIONS):  # the program is ending already
+                self._server.tick(0.0)
 
     def _ask_to_stop(self) -> None:
         """Have `serve` stop the server; called by a signal handler."""

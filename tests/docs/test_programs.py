@@ -76,6 +76,16 @@ def test_the_chat_is_a_chat_in_rooms() -> None:
             ]
 
 
+def test_the_counter_of_events_counts_for_all() -> None:
+    with serving_program(block_with("WebServer(path=")) as port:
+        assert "new WebSocket(" in http_get(port)[1]
+        address = f"ws://127.0.0.1:{port}/count"
+        with connect(address) as ann, connect(address) as bob:
+            assert [who.recv(PATIENCE_SECONDS) for who in (ann, bob)] == ["0", "0"]
+            bob.send("more")
+            assert [who.recv(PATIENCE_SECONDS) for who in (ann, bob)] == ["1", "1"]
+
+
 def test_the_page_of_numbers_is_sent_numbers() -> None:
     with serving_program(block_with("math.sin(frame / 10)")) as port:
         assert "/live" in http_get(port)[1]

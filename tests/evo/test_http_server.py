@@ -244,7 +244,7 @@ def test_routes_are_listed_in_order_and_refused_where_they_make_no_sense() -> No
         server.get_registered_routes("BREW")
     with pytest.raises(ValueError, match="begins with a slash"):
         server.add_route("c")
-    with pytest.raises(TypeError, match="a pattern is a str"):
+    with pytest.raises(TypeError, match="a route is a str, not int"):
         server.add_route(5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="a handler is a function"):
         server.add_route("/c", "GET", "handler")
@@ -415,7 +415,7 @@ def test_a_step_out_of_order_is_refused_with_a_sentence_and_changes_nothing() ->
         (("write_header", "X A", "b"), ValueError, "is not a header name"),
         (("write_header", "Transfer-Encoding", "chunked"), ValueError, "the server's to send"),
         (("write_header", "Content-Length", "-5"), ValueError, "Content-Length"),
-        (("write_header", "X-A", 5), TypeError, "pairs of str"),
+        (("write_header", "X-A", 5), TypeError, "a name and a value, both str"),
         (("write_response", 5), TypeError, "a body is a str or bytes, not int"),
         (("send_response", None), TypeError, "a body is a str or bytes, not NoneType"),
         (("stream_response", [1]), TypeError, "a body is a str or bytes, not list"),

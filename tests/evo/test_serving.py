@@ -128,6 +128,44 @@ def test_requests_that_wait_get_a_503_of_41_bytes_and_bodies_are_broken_off() ->
     assert diary.lines[-1] == ("SERVER_STOPPED_LISTENING", "SERVER", "Going Away")
 
 
+def test_within_a_tick_the_server_is_not_stopped_and_nobody_is_refused() -> None:
+    server, errors = HttpServer(), list[str]()
+    server.add_route("/wait")
+
+    def stop(request: Request) -> Response:
+        with pytest.raises(RuntimeError, match="within tick") as caught:
+            server.stop_listening()
+        errors.append(str(caught.value))
+        return Response.text("still here")
+
+    server.add_route("/", handler=stop)
+    diary = Diary(server)
+    with serving(SocketWorld, server) as here:
+        waiting = here.connect(GET.replace(b"/ ", b"/wait "))
+        here.until(lambda: len(diary.lines) == 3)
+        client = here.connect(GET)
+        here.until(lambda: client.received.endswith(b"still here"))
+        assert len(errors) == 1 and not waiting.received
+        server.server.stop(0.0)
+        here.until(lambda: not server.running)
+        server.tick()
+    assert diary.names[3:] == ["HTTP_CONNECTION_ABORTED", "SERVER_STOPPED_LISTENING"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_program_ends_the_server_that_it_serves(error: type[BaseException]) -> None:
+    server = HttpServer()
+    server.DEFAULT_PORT = 0
+
+    def leave(event: Any) -> None:
+        raise error
+
+    server.on("SERVER_STARTED_LISTENING", leave)
+    with pytest.raises(error):
+        server.serve()
+    assert not server.running
+
+
 def test_a_handler_may_stop_the_server() -> None:
     server = HttpServer()
     server.add_route("/*")
