@@ -202,12 +202,11 @@ class Response(Value):
         """A response to a long-poll: what is broadcast to all or to one of `topics` behind the
         position `after`, as lines of JSON (`application/x-ndjson`). It is sent as soon as there is
         something, and after `timeout` seconds in any case, at most `Limits.max_poll_timeout`.
-
         Without `after`, or with one of another server, it is what is retained and the last
         `history` messages, at once, or else what is broadcast from now on. The first line is
         `{"position": ...}`, or `{"gap": {...}}` if something is missing; a message is
-        `{"position": ..., "text": ...}` (or `"base64"`: binary); one that is retained has
-        `"retained": true` and no position. The last line, `{"position": ...}`, is to come back with.
+        `{"position": ..., "text": ...}` (or `"base64"`: binary), a retained one has `"retained":
+        true` and no position. The last line, `{"position": ...}`, is what to come back with.
         """
         problem = check_start(after) or check_timeout(timeout)
         if problem is not None:
