@@ -50,8 +50,8 @@ def _location(error: BaseException) -> str:
     return f", at {last.filename}:{last.lineno}: {last.line}"
 
 
-def _summary(error: BaseException) -> str:
-    """The exception and its location, in one line."""
+def summary(error: BaseException) -> str:
+    """The exception, and where in user code it was raised, in one line."""
     return " ".join(traceback.format_exception_only(error)[-1].split()) + _location(error)
 
 
@@ -63,7 +63,7 @@ def _import_error(module: str, app_dir: str, error: BaseException) -> CommandErr
             f"no module {error.name!r} (looked in {folder} first; --app-dir changes that)",
             APP_STATUS,
         )
-    return CommandError(f"importing {module!r} failed: {_summary(error)}", APP_STATUS)
+    return CommandError(f"importing {module!r} failed: {summary(error)}", APP_STATUS)
 
 
 def load_app(target: str, app_dir: str, is_factory: bool = False) -> App | HttpServer:
@@ -100,7 +100,7 @@ def _call_factory(factory: object, target: str) -> App | HttpServer:
     try:
         app = factory()
     except (Exception, SystemExit) as error:
-        raise CommandError(f"calling {target}() failed: {_summary(error)}", APP_STATUS) from error
+        raise CommandError(f"calling {target}() failed: {summary(error)}", APP_STATUS) from error
     return _servable(app, f"{target}() returned something")
 
 

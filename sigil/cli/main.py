@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from sigil import __version__, make_http_server
 from sigil.apps.terminal import CommandError, print_error, print_line
-from sigil.cli.listening import Listeners, listening, place_of
+from sigil.cli.listening import Listeners, announce, listening, opened, place_of
 from sigil.cli.logging_setup import set_up_logging
 from sigil.cli.serving import make_service, run, run_for, stop_on_signals
 from sigil.cli.settings import Settings, read_settings
@@ -51,8 +51,9 @@ def serve(settings: Settings) -> int:
         return serve_with_workers(settings)
     service = make_service(settings)
     stop_on_signals(service.stop)
-    with listening(settings, service.place) as listeners:
-        run(service, listeners, settings, shared=settings.fd is not None)
+    with opened(settings, service.place) as listeners:
+        shared, announcing = settings.fd is not None, (settings, service.place, listeners)
+        run(service, listeners, settings, shared=shared, serves=lambda: announce(*announcing))
     return 0
 
 

@@ -10,7 +10,8 @@ it is asynchronous. It does not know how it came to the sockets.
 """
 
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from inspect import isawaitable
 from itertools import count
@@ -29,7 +30,7 @@ from sigil import (
     make_http_server,
 )
 from sigil.apps.terminal import CommandError
-from sigil.cli.find_app import APP_STATUS, App, load_app
+from sigil.cli.find_app import APP_STATUS, App, load_app, summary
 from sigil.cli.interfaces import chosen_interface, handler_of, is_asynchronous
 from sigil.cli.listening import Listeners, Place, place_of
 from sigil.cli.settings import Settings
@@ -194,32 +195,60 @@ def _has_coroutines(server: HttpServer) -> bool:
 # -- running it ------------------------------------------------------------------------------------
 
 
-def run(service: Service, listeners: Listeners, settings: Settings, *, shared: bool) -> None:
-    """Serve until a signal, and until the server has stopped; with `shared` the sockets are others'
-    too.
+def run(
+    service: Service,
+    listeners: Listeners,
+    settings: Settings,
+    *,
+    shared: bool,
+    serves: Callable[[], object],
+) -> None:
+    """Serve until a signal, and until the server has stopped. `serves` is called when the first
+    connection can be accepted; with `shared` the sockets are others' too.
     """
     server, grace = service.server, settings.timeout_graceful_shutdown
-    server.listen(listeners, shared=shared)
-    if not service.is_async:
-        server.start(grace=grace)
-        return
 
     async def serve() -> None:
         with server.stop_on_signals(grace):
             await http_server_serve(server)
 
-    _run_in_asyncio(serve(), settings.loop)
+    server.listen(listeners, shared=shared)
+    with _starting(server, settings.app, serves):
+        if service.is_async:
+            _run_in_asyncio(serve(), settings.loop)
+        else:
+            server.start(grace=grace)
 
 
 def run_for(parent: "Parent", service: Service, listeners: Listeners, settings: Settings) -> None:
     """Serve until the parent wants no more, on sockets of all its children."""
     server = service.server
     server.listen(listeners)
-    parent.report_serving()
-    if service.is_async:
-        _run_in_asyncio(http_server_serve(server), settings.loop)
-    else:
-        server.server_loop()
+    with _starting(server, settings.app, parent.report_serving):
+        if service.is_async:
+            _run_in_asyncio(http_server_serve(server), settings.loop)
+        else:
+            server.server_loop()
+
+
+@contextmanager
+def _starting(server: HttpServer, target: str, serves: Callable[[], object]) -> Iterator[None]:
+    """Call `serves` when the application has started; `CommandError` if it cannot."""
+    failures: list[object] = []
+
+    def started(result: object) -> None:
+        if isinstance(result, BaseException):
+            failures.append(result)
+        else:
+            serves()
+
+    server.started.when_resolved(started)
+    try:
+        yield
+    except Exception as error:
+        if not any(error is failure for failure in failures):
+            raise
+        raise CommandError(f"starting {target} failed: {summary(error)}", APP_STATUS) from error
 
 
 def _run_in_asyncio(serving: Coroutine[Any, Any, None], loop: str) -> None:

@@ -6,6 +6,7 @@ is a property has a function that returns it.
 Rules: one for each public method, and no copy of any. It does not know what they do.
 """
 
+from .program.deferred import Deferred
 from .program.host import Ticked
 from .server import HttpServer
 from .settings import ServerSettings
@@ -29,6 +30,11 @@ def http_server_port(server: HttpServer) -> int:
 def http_server_settings(server: HttpServer) -> ServerSettings:
     """The property `settings` of a server."""
     return server.settings
+
+
+def http_server_started(server: HttpServer) -> Deferred:
+    """The property `started` of a server."""
+    return server.started
 
 
 async def http_server_serve(server: Ticked) -> None:

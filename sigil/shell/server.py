@@ -200,10 +200,11 @@ class HttpServer(Stopping):
         if self.running:
             return
         self._open(given, is_ours=sock is None or not shared)
-        self._application.lifespan.reset()
+        self._expect_start()
         limits = limits_for_process(self._limits)
         self._engine.begin(self._new_state(limits), cached_parser(limits))
         write_log(_LOG, logging.INFO, "listening on %s", self._address())
+        self._note_start()
 
     def _new_state(self, limits: Limits) -> Server:
         """The state of a server that begins to listen now; totals and handles go on."""
@@ -256,14 +257,6 @@ class HttpServer(Stopping):
             return f"unix:{self._host}"
         return f"http://{Peer(self._host, self.port)}"
 
-    def start(self, *, grace: float = 5.0) -> None:
-        """Serve until `stop`; in the main thread SIGINT and SIGTERM drain for up to `grace`
-        seconds, a second one stops at once. RuntimeError from within a tick.
-        """
-        self._require_no_tick("start")
-        with self.stop_on_signals(grace):
-            self.server_loop()
-
     def serve_in_thread(self, *, reuse: bool = False) -> "ServerThread[HttpServer]":
         """Listen, and serve from a thread of its own: `with server.serve_in_thread(): ...`, or keep
         it and `stop()` it.
@@ -312,14 +305,16 @@ class HttpServer(Stopping):
         acceptor, has_begun = self._acceptor, False
         try:
             has_begun = self._application.lifespan.start()
-        except BaseException:
+        except BaseException as error:
             if acceptor is not None:
                 acceptor.close()
             self._acceptor = None
             self._close()
+            self._note_start(error)
             raise
         if acceptor is not None:
             acceptor.watch(has_begun)
+        self._note_start()
 
     def _before_send(self) -> None:
         """Wake the host loop, if messages that are sent between two ticks would wait for it."""

@@ -8,6 +8,7 @@ Rules: `stop` may be called from anywhere, all others by the thread that ticks. 
 user code has forked within a tick owns nothing here and ends nothing. It does not know sockets.
 """
 
+import logging
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
@@ -15,18 +16,23 @@ from contextlib import contextmanager
 from threading import get_ident
 from types import FrameType
 
+from ..core.effects import ERROR_LOG
 from ..core.limits import Limits
 from .arguments import stop_event
 from .loop.engine import Engine
 from .loop.signals import is_host_loop, stopping_on_signals, waking_on_signals
 from .messaging import NO_THREAD, Messaging
-from .program.tracebacks import EXIT_EXCEPTIONS, SecondSignal
+from .program.deferred import Deferred
+from .program.logs import write_text
+from .program.tracebacks import EXIT_EXCEPTIONS, SecondSignal, error_text
+
+_LOG = logging.getLogger(ERROR_LOG)
 
 
 class Stopping(Messaging):
     """A server that serves until it is stopped."""
 
-    __slots__ = ("_asked_at", "_has_ended", "_tick_count", "_tick_pid")
+    __slots__ = ("_asked_at", "_has_ended", "_started", "_tick_count", "_tick_pid")
 
     def __init__(self, limits: Limits, engine: Engine) -> None:
         super().__init__(limits, engine)
@@ -35,6 +41,7 @@ class Stopping(Messaging):
         """How many ticks there were, now and at the last signal."""
         self._tick_pid = 0
         """The process of the last tick."""
+        self._started = Deferred()
 
     @abstractmethod
     def listen(self) -> None:
@@ -47,6 +54,36 @@ class Stopping(Messaging):
     @abstractmethod
     def _abandon(self) -> None:
         """Have ended, and touch nothing."""
+
+    # -- the beginning -----------------------------------------------------------------------------
+
+    @property
+    def started(self) -> Deferred:
+        """A promise that is resolved when the server that listens accepts connections, behind the
+        `startup` of its handler, or fails with what that raised. After the end it is the next one.
+        """
+        return self._started
+
+    def _expect_start(self) -> None:
+        """The server listens, and what begins with it is to begin."""
+        self._application.lifespan.reset()
+        if self._started.is_resolved:
+            self._started = Deferred()
+
+    def _note_start(self, error: BaseException | None = None) -> None:
+        """Keep the promise, if what begins has begun, or fail it."""
+        if error is None and self._application.lifespan.is_starting:
+            return
+        try:
+            with self._guard.user_code():
+                self._started.complete(error)
+        except EXIT_EXCEPTIONS:
+            raise
+        except BaseException as raised:
+            text = "a callback of the promise `started` raised"
+            write_text(_LOG, logging.ERROR, error_text(text, raised))
+
+    # -- the end -----------------------------------------------------------------------------------
 
     @contextmanager
     def stop_on_signals(
@@ -73,6 +110,14 @@ class Stopping(Messaging):
                 if not is_entered or self._is_served_elsewhere():
                     raise KeyboardInterrupt from interrupt
                 self._stop_now()
+
+    def start(self, *, grace: float = 5.0) -> None:
+        """Serve until `stop`; in the main thread SIGINT and SIGTERM drain for up to `grace`
+        seconds, a second one stops at once. RuntimeError from within a tick.
+        """
+        self._require_no_tick("start")
+        with self.stop_on_signals(grace):
+            self.server_loop()
 
     def _is_held_up(self, frame: FrameType | None) -> bool:
         """True if user code on this thread, in `frame`, keeps the server from stopping: a tick has

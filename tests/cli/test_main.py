@@ -44,6 +44,17 @@ def interrupt():
 threading.Thread(target=interrupt).start()
 """
 
+STARTS = """\
+class App:
+    async def startup(self, server):
+        raise LookupError("no database")
+
+    async def __call__(self, request):
+        pass
+
+app = App()
+"""
+
 GATE = """\
 from sigil import Response
 
@@ -373,6 +384,10 @@ def test_usage_errors_end_with_2(words: tuple[str, ...]) -> None:
             "SyntaxError: '(' was never closed, at {folder}/broken.py:2: x = (",
         ),
         ("leaves:app", "importing 'leaves' failed: SystemExit: 5, at {folder}/leaves.py:1:"),
+        (
+            "starts:app",
+            "starting starts:app failed: LookupError: no database, at {folder}/starts.py:3: raise",
+        ),
     ],
 )
 def test_no_application_ends_with_3(folder: Path, target: str, complaint: str) -> None:
@@ -382,10 +397,11 @@ def test_no_application_ends_with_3(folder: Path, target: str, complaint: str) -
         "needs": "import absent\n",
         "broken": "\nx = (\n",
         "leaves": "raise SystemExit(5)\n",
+        "starts": STARTS,
     }
     for name, text in modules.items():
         (folder / f"{name}.py").write_text(textwrap.dedent(text))
-    ended = run("serve", target, "--port", "0", folder=folder)
+    ended = run("serve", target, "--port", "0", "--log-level", "warning", folder=folder)
     assert ended.status == 3
     assert ended.err.count("\n") == 1
     assert ended.err.startswith("sigil: error: ")

@@ -24,7 +24,7 @@ pytest.importorskip("watchfiles")
 
 SAYS = """\
 import os, threading
-from sigil import Deferred, Response
+from sigil import Deferred, Response, make_http_server
 
 def app(request):
     if request.path == "/slow":
@@ -42,6 +42,8 @@ def wait(deferred):
 
 def make():
     return app
+
+server = make_http_server(app)
 """
 
 
@@ -244,11 +246,17 @@ def test_reload_serves_unix_sockets_and_factories_as_well(place: Path) -> None:
     assert not path.exists()
 
 
-def test_reload_hands_an_inherited_socket_on(place: Path) -> None:
+def test_reload_hands_an_inherited_socket_on_to_an_http_server(place: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as opened:
         number = opened.fileno()
         with running(
-            "serve", "web:app", "--reload", "--fd", str(number), folder=place, descriptors=[number]
+            "serve",
+            "web:server",
+            "--reload",
+            "--fd",
+            str(number),
+            folder=place,
+            descriptors=[number],
         ) as server:
             save(place, "two")
             wait_for_answer(server, "two")

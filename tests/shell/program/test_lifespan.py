@@ -387,3 +387,44 @@ def test_a_handler_without_either_has_nothing_to_do() -> None:
     client = Client(lambda request: Response.text("served"))
     assert client.get("/").text == "served"
     assert not client.server._application.lifespan.is_starting
+
+
+# -- the promise -----------------------------------------------------------------------------------
+
+
+def test_a_server_promises_when_it_accepts() -> None:
+    later, seen = Deferred(), []
+    server = make(Living(startup=later))
+    server.started.when_resolved(seen.append)
+    server.listen()
+    server.tick()
+    assert seen == []
+    later.resolve(None)
+    server.tick(10.0)
+    assert seen == [None] and server.started.is_resolved
+    server.stop(0)
+    while server.running:
+        server.tick(10.0)
+    server.configure(handler=lambda request: None)
+    server.listen()
+    assert server.started.is_resolved  # nothing begins
+    server._stop_now()
+
+
+def test_a_server_that_cannot_start_fails_its_promise() -> None:
+    seen: list[object] = []
+    server = make(Living(startup=LookupError("nothing there")))
+    server.started.when_resolved(seen.append)
+    with pytest.raises(LookupError):
+        server.start()
+    assert [str(error) for error in seen] == ["nothing there"]
+
+
+def test_who_waits_for_the_promise_and_raises_harms_nobody() -> None:
+    server = make(Living())
+    server.started.when_resolved(lambda result: 1 // 0)
+    with logged_by("sigil.error") as lines:
+        server.listen()
+        server.tick()
+    assert server.running and "ZeroDivisionError" in lines[0]
+    server._stop_now()
