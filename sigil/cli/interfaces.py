@@ -146,7 +146,12 @@ def handler_of(app: App, interface: str, settings: Settings) -> Handler:
     if interface == "wsgi":
         from sigil import wsgi
 
-        return wsgi.handler(app, threads=settings.threads, script_name=settings.root_path)
+        return wsgi.handler(
+            app,
+            threads=settings.threads,
+            script_name=settings.root_path,
+            multiprocess=settings.workers > 1,
+        )
     if interface == "asgi":
         make: Callable[..., Handler] = import_module("sigil.asgi").handler
         return make(app, root_path=settings.root_path, lifespan=settings.lifespan)

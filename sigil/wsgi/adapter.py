@@ -37,7 +37,9 @@ _LOG = logging.getLogger("sigil.error")
 class Caller:
     """What a thread of the pool calls for each request: the application, with its environ."""
 
-    def __init__(self, application: Application, place: Place, is_multithread: bool) -> None:
+    def __init__(
+        self, application: Application, place: Place, is_multithread: bool, is_multiprocess: bool
+    ) -> None:
         self._application = application
         self.place = place
         self._errors = ErrorStream(_LOG)
@@ -46,7 +48,7 @@ class Caller:
             "wsgi.version": (1, 0),
             "wsgi.errors": self._errors,
             "wsgi.multithread": is_multithread,
-            "wsgi.multiprocess": False,
+            "wsgi.multiprocess": is_multiprocess,
             "wsgi.run_once": False,
             "wsgi.input_terminated": True,
             "wsgi.file_wrapper": FileWrapper,
@@ -185,13 +187,15 @@ def handler(
     threads: int = 4,
     *,
     script_name: str = "",
+    multiprocess: bool = False,
     max_waiting: int = MAX_WAITING,
     max_whole_len: int = MAX_WHOLE_LEN,
 ) -> WsgiHandler:
     """A handler that answers with `app`, an application of WSGI (PEP 3333), which is called in one
     of up to `threads` threads.
 
-    `script_name` is the path at which a proxy has it, such as `"/app"`. If more than `max_waiting`
+    `script_name` is the path at which a proxy has it, such as `"/app"`; with `multiprocess` it is
+    told that other processes serve it too (`wsgi.multiprocess`). If more than `max_waiting`
     requests wait for a thread, further ones are answered with 503. A body of more than
     `max_whole_len` bytes is read as the application reads it, and a shorter one before it is
     called. TypeError or ValueError for what makes no sense.
@@ -204,7 +208,7 @@ def handler(
     problem = check_script_name(script_name)
     if problem is not None:
         raise ValueError(problem)
-    caller = Caller(app, Place(script_name), threads > 1)
+    caller = Caller(app, Place(script_name), threads > 1, bool(multiprocess))
     return WsgiHandler(caller, threads, max_waiting, max_whole_len)
 
 

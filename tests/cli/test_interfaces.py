@@ -14,6 +14,7 @@ from sigil.cli.interfaces import (
     is_asynchronous,
 )
 from sigil.cli.settings import read_settings
+from sigil.testing import Client
 from sigil.web import basic_auth, etag
 
 
@@ -170,6 +171,21 @@ def test_what_nobody_can_tell_is_what_was_asked_for(app: Any, words: str, interf
 
 def test_a_handler_is_its_own_handler() -> None:
     assert handler_of(handler, "handler", read_settings(["serve", "web:app"], "0")) is handler
+
+
+def test_flags_reach_a_wsgi_application() -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        names = ("SCRIPT_NAME", "wsgi.multithread", "wsgi.multiprocess")
+        return [repr([environ[name] for name in names]).encode()]
+
+    def answer(words: str) -> str:
+        settings = read_settings(["serve", "web:app", *words.split()], "0")
+        with Client(handler_of(app, "wsgi", settings)) as client:
+            return client.get("/").text
+
+    assert answer("") == "['', True, False]"
+    assert answer("--root-path /shop --threads 1 --workers 2") == "['/shop', False, True]"
 
 
 def test_what_is_asynchronous_within_is_found() -> None:
