@@ -75,6 +75,7 @@ WHOLE = {
     "shell/test_wrong_types": "all of the public face, called with what does not suit it",
     "core/connection/test_joining_order": "one law for every transport",
     "core/server/test_work": "work of each event, among few and among many",
+    "evo/test_event_laws": "the order of events, whatever clients and programs do",
     "shell/test_in_and_out": "whatever comes in, by every way out",
     "shell/test_live_state": "how old what a slow reader sees is",
     "shell/test_one_path": "what a request runs through",

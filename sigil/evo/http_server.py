@@ -165,7 +165,9 @@ class HttpServer(EventServer):
         return None if request is None else request.headers.get(name)
 
     def get_request_headers(self, request_id: str) -> str | None:
-        """The headers of a request as lines: the name in lower case, `: `, the value, CR LF."""
+        """The headers of a request as lines: the name in lower case, a colon and a space, the value,
+        and CR LF.
+        """
         request = self.get_request(request_id)
         return None if request is None else headers_text(request)
 

@@ -20,6 +20,10 @@ from tests.autobahn.run import COMPRESSION, COMPRESSION_SAMPLE, SAMPLE, SECTIONS
 HERE = Path(__file__).resolve().parent
 TIME_LIMIT_S = 240.0
 """Many times what it takes: a noisy machine is no finding."""
+EVO_CASES = ("1.1.6", "1.2.8", "2.10", "5.19", "7.7.1", "9.1.6")
+"""What a face may do wrong of its own: text, binary and large messages, and the end. Both servers
+are the same but for that.
+"""
 KNOWN: dict[str, str] = {}
 
 
@@ -43,6 +47,14 @@ def test_the_sample_is_good_but_for_what_is_known() -> None:
     assert set(re.findall(r"^([\d.]+)  behavior", done.stdout, re.MULTILINE)) == KNOWN.keys(), (
         done.stdout
     )
+
+
+def test_the_echo_mode_of_the_evo_runtime_is_as_good() -> None:
+    server = f"{sys.executable} -m tests.autobahn.evo_server {{port}} {TIME_LIMIT_S:.0f}"
+    done = run("--cases", ",".join(EVO_CASES), "--server", server)
+    judged = re.search(r"^\w+: (\d+) cases", done.stdout, re.MULTILINE)
+    assert judged is not None and int(judged[1]) == len(EVO_CASES)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_sample_is_of_every_section() -> None:
