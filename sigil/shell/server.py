@@ -215,7 +215,7 @@ class HttpServer(Stopping):
             int(time.time()),
             _ACCESS.isEnabledFor(logging.INFO),
             time.time_ns() // 1_000,
-            self._application.asks_for_body,
+            self._application.asks_above,
         )
         return new.replace(
             next_generation=old.next_generation, totals=old.totals, started_at=old.started_at

@@ -76,7 +76,7 @@ def recording_failures(handler: Handler, errors: list[BaseException]) -> Callabl
             errors.append(error)
             raise
 
-    for name in ("before_body", "startup", "shutdown", "living_handlers"):
+    for name in ("before_body", "asks_above", "startup", "shutdown", "living_handlers"):
         if hasattr(handler, name):
             setattr(call, name, getattr(handler, name))
     return call

@@ -55,7 +55,7 @@ from ..shell.program.handlers import Application, Handler
 from ..shell.program.host import Posted
 from ..shell.program.jobs import LateResult, Returned
 from ..shell.program.logs import write_text
-from ..shell.program.piece_handlers import asks_for_body
+from ..shell.program.piece_handlers import asks_above
 from ..shell.program.tracebacks import EXIT_EXCEPTIONS
 from .failures import ErrorLogHandler, recording_failures
 from .kernel import Kernel
@@ -84,7 +84,7 @@ class MemoryServer(Messaging):
                     0.0,
                     0,
                     logs_access=True,
-                    asks_for_body=asks_for_body(handler),
+                    asks_above=asks_above(handler),
                 ),
                 parse_headers_only,
                 self._read_time,

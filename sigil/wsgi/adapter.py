@@ -92,7 +92,7 @@ class WsgiHandler:
     def __init__(self, caller: Caller, threads: int, max_waiting: int, max_whole_len: int) -> None:
         self._caller = caller
         self._pool: ThreadPool[Exchange] = ThreadPool(caller, threads, max_waiting)
-        self._max_whole_len = max_whole_len
+        self.asks_above = max_whole_len
         self._is_full = False
         """Requests were refused, and all that waited since."""
         weakref.finalize(self, self._pool.close)
@@ -102,12 +102,11 @@ class WsgiHandler:
         """How many requests wait for a thread."""
         return self._pool.waiting
 
-    def before_body(self, request: Request) -> str | None:
-        """How the body of a request is taken: whole (None), or "stream" if it is long, or if
-        nobody knows how long.
+    def before_body(self, request: Request) -> str:
+        """How the body of a request is taken that is longer than `asks_above`, or whose length
+        nobody knows: in pieces.
         """
-        length = request.headers.get("content-length")
-        return None if length is not None and int(length) <= self._max_whole_len else "stream"
+        return "stream"
 
     def __call__(self, request: Request) -> Deferred | Response:
         """The response, later; a 503 if too many requests wait."""
@@ -129,7 +128,7 @@ class WsgiHandler:
                 deferred.fail(piece)
                 return
             pieces.append(piece)
-            if piece and sum(map(len, pieces)) <= self._max_whole_len:
+            if piece and sum(map(len, pieces)) <= self.asks_above:
                 chunks.ask().when_resolved(take)
             elif not self._submit(Exchange(request, deferred, b"".join(pieces), not piece)):
                 deferred.resolve(busy())

@@ -52,10 +52,12 @@ WANTED: Final = BodyMode.WANTED
 
 def is_asked_about(head: Head, context: Context) -> bool:
     """True if the program is to be asked how it wants the body behind this head: if it wants to be
-    asked, there is a body, and the request is not answered by the server itself.
+    asked about one of this length, and the request is not answered by the server itself.
     """
-    has_body = context.asks_for_body and head.body_length != 0
-    return has_body and not is_for_server(head.method, head.target)
+    above, length = context.asks_above, head.body_length
+    if above < 0 or 0 <= length <= above:
+        return False
+    return not is_for_server(head.method, head.target)
 
 
 def ask_for_body(client: Client, head: Head, rest: bytes) -> Step:

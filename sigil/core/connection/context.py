@@ -27,13 +27,16 @@ what it makes.
 
 DEFAULT_LIMITS: Final = Limits()
 
+NEVER_ASKS: Final = -1
+"""`asks_above` of a program that is not asked about bodies."""
+
 
 @final
 class Context(Value):
     """What a transition may know of the server around the client."""
 
     __match_args__ = (
-        "limits", "now", "tick_started_at", "date", "is_draining", "logs_access", "asks_for_body",
+        "limits", "now", "tick_started_at", "date", "is_draining", "logs_access", "asks_above",
         "parse", "last_request_number", "has_subscriber_slot", "broadcast",
         "has_unflushed_broadcast", "has_connection_slot",
     )  # fmt: skip
@@ -47,7 +50,7 @@ class Context(Value):
         date: bytes,
         is_draining: bool,
         logs_access: bool,
-        asks_for_body: bool,
+        asks_above: int,
         parse: Parse,
         last_request_number: int,
         has_subscriber_slot: bool,
@@ -63,8 +66,10 @@ class Context(Value):
         """The end of every response's head: the line of its `Date` field, and the empty line."""
         self.is_draining: Final = is_draining
         self.logs_access: Final = logs_access
-        self.asks_for_body: Final = asks_for_body
-        """The program is to be asked how it wants the body of a request."""
+        self.asks_above: Final = asks_above
+        """The program is to be asked how it wants the body of a request that is longer, or whose
+        length nobody knows; `NEVER_ASKS` if about none.
+        """
         self.parse: Final = parse
         self.last_request_number: Final = last_request_number
         """The number of a connection's last request; -1 while no requests are handed out."""
@@ -85,7 +90,7 @@ def context(
     date: bytes = date_field_and_end(0),
     is_draining: bool = False,
     logs_access: bool = False,
-    asks_for_body: bool = False,
+    asks_above: int = NEVER_ASKS,
     parse: Parse = parse_headers_only,
     is_paused: bool = False,
     has_subscriber_slot: bool = True,
@@ -112,7 +117,7 @@ def context(
         date,
         is_draining,
         logs_access,
-        asks_for_body,
+        asks_above,
         parse,
         last_request_number,
         has_subscriber_slot,

@@ -87,7 +87,7 @@ def make_context(server: Server, parse: Parse) -> Context:
         date=server.date,
         is_draining=server.running is not ServerState.SERVING,
         logs_access=server.logs_access,
-        asks_for_body=server.asks_for_body,
+        asks_above=server.asks_above,
         parse=parse,
         is_paused=server.load.paused_at is not None,
         has_subscriber_slot=has_subscriber_slot(server.load, server.limits),

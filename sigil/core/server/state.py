@@ -18,6 +18,7 @@ from pyrsistent import PVector, pvector
 
 from ..broadcast.broadcast import Broadcast, make_broadcast
 from ..conn import Conn
+from ..connection.context import NEVER_ASKS
 from ..http.encode import date_field_and_end
 from ..limits import Limits, shortest_timeout, without_aliases
 from ..value import Value
@@ -70,7 +71,7 @@ class Server(Value):
 
     __match_args__ = (
         "slots", "now", "unix_time", "date", "limits", "running", "wheel", "started_at",
-        "next_generation", "deadline", "totals", "logs_access", "asks_for_body", "load",
+        "next_generation", "deadline", "totals", "logs_access", "asks_above", "load",
         "candidates",
         "oldest", "unflushed", "tick_started_at", "broadcast", "held_up", "last_reads",
     )  # fmt: skip
@@ -90,7 +91,7 @@ class Server(Value):
         deadline: float,
         totals: Totals,
         logs_access: bool,
-        asks_for_body: bool,
+        asks_above: int,
         load: Load,
         candidates: Candidates,
         oldest: Oldest,
@@ -119,8 +120,10 @@ class Server(Value):
         """When draining ends and whoever is left is closed; it means nothing before."""
         self.totals: Final = totals
         self.logs_access: Final = logs_access
-        self.asks_for_body: Final = asks_for_body
-        """The program is asked how it wants the body of a request, before that is read."""
+        self.asks_above: Final = asks_above
+        """The program is asked how it wants the body of a request that is longer, or whose length
+        nobody knows, before that is read; `NEVER_ASKS` if about none.
+        """
         self.load: Final = load
         """Sums over all clients, which the budgets are compared with."""
         self.candidates: Final = candidates
@@ -142,7 +145,7 @@ def make_server(
     unix_time: int,
     logs_access: bool = False,
     epoch: int = 0,
-    asks_for_body: bool = False,
+    asks_above: int = NEVER_ASKS,
 ) -> Server:
     """A server without clients at a time.
 
@@ -163,7 +166,7 @@ def make_server(
         deadline=0.0,
         totals=NO_TOTALS,
         logs_access=logs_access,
-        asks_for_body=asks_for_body,
+        asks_above=asks_above,
         load=NO_LOAD,
         candidates=NO_CANDIDATES,
         oldest=NOBODY,
@@ -201,7 +204,7 @@ def at_time(
     return Server(
         server.slots, now, unix_time, date, server.limits, server.running, server.wheel,
         server.started_at, server.next_generation, server.deadline, server.totals,
-        server.logs_access, server.asks_for_body, server.load, server.candidates, server.oldest,
+        server.logs_access, server.asks_above, server.load, server.candidates, server.oldest,
         server.unflushed, tick_started_at, server.broadcast, held_up, server.last_reads,
     )  # fmt: skip
 
@@ -220,7 +223,7 @@ def after_run(
     return Server(
         slots, server.now, server.unix_time, server.date, server.limits, server.running,
         wheel, server.started_at, next_generation, server.deadline,
-        totals, server.logs_access, server.asks_for_body, server.load, server.candidates,
+        totals, server.logs_access, server.asks_above, server.load, server.candidates,
         server.oldest, unflushed, server.tick_started_at, server.broadcast, server.held_up,
         server.last_reads,
     )  # fmt: skip
@@ -231,7 +234,7 @@ def with_broadcast(server: Server, broadcast: Broadcast, totals: Totals) -> Serv
     return Server(
         server.slots, server.now, server.unix_time, server.date, server.limits,
         server.running, server.wheel, server.started_at, server.next_generation,
-        server.deadline, totals, server.logs_access, server.asks_for_body, server.load,
+        server.deadline, totals, server.logs_access, server.asks_above, server.load,
         server.candidates, server.oldest, server.unflushed, server.tick_started_at, broadcast,
         server.held_up, server.last_reads,
     )  # fmt: skip
@@ -242,7 +245,7 @@ def with_load(server: Server, load: Load) -> Server:
     return Server(
         server.slots, server.now, server.unix_time, server.date, server.limits,
         server.running, server.wheel, server.started_at, server.next_generation,
-        server.deadline, server.totals, server.logs_access, server.asks_for_body, load,
+        server.deadline, server.totals, server.logs_access, server.asks_above, load,
         server.candidates, server.oldest, server.unflushed, server.tick_started_at,
         server.broadcast, server.held_up, server.last_reads,
     )  # fmt: skip

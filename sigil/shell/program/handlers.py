@@ -46,7 +46,7 @@ from .handler_errors import HandlerError, failed, handler_error, internal_error
 from .host import Host
 from .jobs import Job, LateResult, Returned
 from .lifespan import Lifespan
-from .piece_handlers import PieceHandlers, asks_for_body
+from .piece_handlers import PieceHandlers, asks_above
 from .run_queue import RunQueue, Work
 from .tracebacks import EXIT_EXCEPTIONS, is_cancellation
 
@@ -135,9 +135,11 @@ class Application:
         }
 
     @property
-    def asks_for_body(self) -> bool:
-        """True if the handler wants to be asked how it takes a body, before that is read."""
-        return asks_for_body(self._handler)
+    def asks_above(self) -> int:
+        """Above how many bytes the handler wants to be asked how it takes a body, before that is
+        read.
+        """
+        return asks_above(self._handler)
 
     @property
     def awaits_anything(self) -> bool:

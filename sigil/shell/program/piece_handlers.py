@@ -4,6 +4,9 @@ Theory: a handler that has an attribute `before_body` is asked as soon as a head
 the body whole, takes it in pieces, or answers the request without it. What it does with pieces is
 in `body_receivers`; here the handler is called, and whatever it does becomes an event.
 
+It may say in `asks_above` that it takes shorter bodies whole, and
+need not be asked about those: that saves a round of the core.
+
 Rules: as for any handler, nothing it raises leaves but what is meant to end the program, and even
 then the client is answered first. It does not know sockets.
 """
@@ -12,11 +15,12 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from ...core.conn import Conn, Ticket
+from ...core.connection.context import NEVER_ASKS
 from ...core.effects import AskBody, BodyPiece, Effect, HandlePieces
 from ...core.events import BodyChosen, BodyWanted, Event
 from ...core.http.request import Request
 from ...core.http.response import Response
-from ...core.http.validate import type_name
+from ...core.http.validate import safe_repr, type_name
 from .body_receivers import BodyReceiver, BodyReceivers, PieceHandler
 from .body_sources import close_iterator
 from .guard import Guard
@@ -27,6 +31,18 @@ from .tracebacks import EXIT_EXCEPTIONS
 def asks_for_body(handler: object) -> bool:
     """True if a handler wants to be asked how it takes a body, before that is read."""
     return callable(getattr(handler, "before_body", None))
+
+
+def asks_above(handler: object) -> int:
+    """Above how many bytes of a body a handler wants to be asked: its attribute `asks_above`, 0 if
+    it has none, and `NEVER_ASKS` if it is not asked at all. ValueError for what is no number.
+    """
+    if not asks_for_body(handler):
+        return NEVER_ASKS
+    length = getattr(handler, "asks_above", 0)
+    if type(length) is not int or length < 0:
+        raise ValueError(f"asks_above of a handler is a number of bytes, not {safe_repr(length)}")
+    return length
 
 
 class PieceHandlers:

@@ -52,6 +52,13 @@ class AskedHandler:
         return living_handlers(self._living)
 
     @property
+    def asks_above(self) -> int:
+        """Bodies that are no longer are taken whole without asking: those that the inner handler is
+        not asked about, where only that is asked.
+        """
+        return getattr(self._inner, "asks_above", 0)
+
+    @property
     def before_body(self) -> BeforeBody | None:
         """What is asked; None for nothing."""
         if self._inner is not None and before_body_of(self._inner) is None:

@@ -38,6 +38,7 @@ from ...core.web.routes import (
 from ...core.web.urls import url_for
 from ..program.handlers import Handler
 from ..program.lifespan import living_handlers
+from ..program.piece_handlers import asks_above
 from .pieces import BeforeBody, before_body_of, choice_of, with_pieces
 
 REMEMBERED_PATHS = 512
@@ -91,6 +92,8 @@ class _Matches(dict[tuple[str, str], Match]):
         self._max_len = REMEMBERED_PATH_LEN if table.is_pure else 0
         self._asks: bool | None = None
         """What `asks_for_body` found."""
+        self._asks_above: int | None = None
+        """What `asks_above` found."""
 
     def asks_for_body(self) -> bool:
         """True if any route wants to be asked before a body is read; looked for once."""
@@ -100,6 +103,19 @@ class _Matches(dict[tuple[str, str], Match]):
                 for route in self.table.routes
             )
         return self._asks
+
+    def asks_above(self) -> int:
+        """The least number of bytes above which a route wants to be asked; looked for once."""
+        if self._asks_above is None:
+            self._asks_above = min(
+                (
+                    0 if route.body != "whole" else asks_above(route.handler)
+                    for route in self.table.routes
+                    if route.body != "whole" or before_body_of(route.handler) is not None
+                ),
+                default=0,
+            )
+        return self._asks_above
 
     def __missing__(self, asked: tuple[str, str]) -> Match:
         method, path = asked
@@ -167,6 +183,11 @@ class Routes:
         bodies in pieces and comes later, as the first, is given each in one.
         """
         return self._choose_body if self._matches.asks_for_body() else None
+
+    @property
+    def asks_above(self) -> int:
+        """Bodies that are no longer are taken whole without asking: by every route that has a say."""
+        return self._matches.asks_above()
 
     @property
     def living_handlers(self) -> tuple[Any, ...]:

@@ -55,7 +55,7 @@ class Dialogue:
     """A server with one client, whose program wants to be asked."""
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self.server: Server = make_server(limits or Limits(), 0.0, 0, asks_for_body=True)
+        self.server: Server = make_server(limits or Limits(), 0.0, 0, asks_above=0)
         self.advance(TickStarted(0.0, 0), Accepted(0, Peer("127.0.0.1", 5_000)))
 
     def advance(self, *events: Event) -> list[Effect]:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sigil import Deferred, Request, Response, Routes, chain
-from sigil.shell.program.piece_handlers import asks_for_body
+from sigil.core.connection.context import NEVER_ASKS
+from sigil.shell.program.piece_handlers import asks_above, asks_for_body
 from sigil.testing import Client
 from sigil.web import (
     basic_auth,
@@ -194,3 +195,84 @@ def test_a_body_that_is_neither_is_refused_where_it_is_written() -> None:
 def test_what_is_no_handler_is_refused() -> None:
     with pytest.raises(TypeError, match="a handler is a function of a request, not 5"):
         in_pieces(5)  # type: ignore[arg-type]
+
+
+# -- bodies that are not asked about ---------------------------------------------------------------
+
+
+class Asked:
+    """A handler that is asked about bodies of more than three bytes."""
+
+    asks_above = 3
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def before_body(self, request: Request) -> str:
+        self.asked.append(request.headers.get("content-length", "unknown"))
+        return "stream"
+
+    def __call__(self, request: Request) -> Any:
+        if request.chunks is None:
+            return Response.bytes(request.body)
+        answer = Deferred()
+        pieces: list[bytes] = []
+
+        def take(piece: Any) -> None:
+            pieces.append(piece)
+            if piece:
+                request.chunks.ask().when_resolved(take)  # type: ignore[attr-defined]
+            else:
+                answer.resolve(Response.bytes(b"".join(pieces)))
+
+        request.chunks.ask().when_resolved(take)  # type: ignore[attr-defined]
+        return answer
+
+
+def identity(request: Request, response: Response) -> Response:
+    """What changes nothing."""
+    return response
+
+
+def within_routes(handler: Any) -> Routes:
+    """Routes, of which one leads to the handler."""
+    routes = Routes()
+    routes.add("/", handler)
+    routes.add("/other", lambda request: Response.text("other"))
+    return routes
+
+
+WRAPPERS: tuple[Callable[[Any], Any], ...] = (
+    lambda handler: handler,
+    within_routes,
+    lambda handler: chain(handler, changing(identity)),
+)
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS)
+def test_a_handler_is_asked_about_long_bodies_only(wrap: Callable[[Any], Any]) -> None:
+    handler = Asked()
+    client = Client(wrap(handler))
+    for body in (b"", b"abc", b"abcd"):
+        assert client.post("/", body=body).body == body
+    chunked = client.connect()
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunked.send(head + b"1\r\na\r\n0\r\n\r\n")
+    assert chunked.answers()[0].body == b"a"
+    assert handler.asked == ["4", "unknown"]
+
+
+def test_who_guards_is_asked_about_all() -> None:
+    handler = Asked()
+    guarded = chain(handler, guarding(lambda request: None))
+    assert Client(guarded).post("/", body=b"a").body == b"a"
+    assert handler.asked == ["1"]
+    assert (asks_above(handler), asks_above(guarded)) == (3, 0)
+    assert asks_above(lambda request: None) == NEVER_ASKS
+
+
+def test_a_length_that_is_none_is_refused() -> None:
+    handler = Asked()
+    handler.asks_above = -1
+    with pytest.raises(ValueError, match="asks_above of a handler is a number of bytes, not -1"):
+        Client(handler)
