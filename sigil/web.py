@@ -33,6 +33,7 @@ from .shell.web.cors import cors
 from .shell.web.form_stream import FormReader, SpooledFile, SpooledForm
 from .shell.web.pieces import in_pieces
 from .shell.web.proxies import trusted_proxies
+from .shell.web.raw_response import raw_response
 from .shell.web.signatures import sign, unsign
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "map_result",
     "match",
     "preparing",
+    "raw_response",
     "request_id",
     "safe_filename",
     "same_secret",

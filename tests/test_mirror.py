@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.sources import ROOT, SIGIL, TESTS, name_of
 
-MIRRORED = ("core", "shell", "browser", "testing", "apps", "cli", "evo", "wsgi")
+MIRRORED = ("core", "shell", "browser", "testing", "apps", "cli", "evo", "wsgi", "asgi")
 """The folders of sigil whose tests lie in folders of the same name."""
 
 ELSEWHERE = {
@@ -34,6 +34,8 @@ ELSEWHERE = {
     "core/connection/client_status": "tests/core/connection/test_client.py",
     "core/web/route": "tests/core/web/test_routes.py",
     "core/server/batch": "tests/core/test_laws.py",
+    "asgi/exchange": "tests/asgi/test_conformance.py",
+    "asgi/runner": "tests/asgi/test_adapter.py",
     "shell/questions": "tests/shell/test_server_names.py",
     "shell/arguments": "tests/shell/test_wrong_types.py",
     "shell/callbacks": "tests/shell/test_server_names.py",
@@ -78,6 +80,8 @@ WHOLE = {
     "evo/test_event_laws": "the order of events, whatever clients and programs do",
     "shell/test_in_and_out": "whatever comes in, by every way out",
     "shell/test_live_state": "how old what a slow reader sees is",
+    "asgi/test_conformance": "one table of all that an application may see, under several servers",
+    "asgi/test_frameworks": "programs of frameworks, as they are",
     "shell/test_one_path": "what a request runs through",
 }
 """Test files that belong to no module, and why."""

@@ -51,7 +51,7 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
     """
     assert isinstance(response.body, Upgrade)
     body = response.body
-    problem = check_subscription(body.topics, body.history) or check_start(body.after)
+    problem = check_subscription(body.topics, body.history) or check_start(body.after or None)
     problem = problem or check_slow(body.slow)
     if problem is not None:
         return problem
@@ -74,7 +74,7 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
     if isinstance(encoded, str):
         return encoded
     rules = _frame_rules(limits, allows_rsv1=agreed.extension is not None)
-    after = query_value(head.target, AFTER) if body.after is None else body.after
+    after = _start_of(body, head)
     subscription = add_topics(
         Subscription(agreed.encoding, frozenset(), after is not None), body.topics, limits
     )
@@ -98,6 +98,16 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
     early, more = take_data(client, incoming.buffer, client.bytes_in, client.waiting_since, context)
     assert isinstance(early, Client), "what waits for `ws_open` ends nothing"
     return early, [*effects, opening, *more]
+
+
+def _start_of(body: Upgrade, head: Head) -> str | None:
+    """The position behind which a client begins that is told its position; None for one that is
+    not, which a program may have said, or the query.
+    """
+    after = body.after
+    if after is None:
+        return query_value(head.target, AFTER)
+    return after if isinstance(after, str) else None
 
 
 def _check_early_data(incoming: Incoming, limits: Limits) -> Malformed | None:

@@ -55,8 +55,9 @@ class StreamedBody(Value):
 class Upgrade(Value):
     """No body: the connection becomes a WebSocket with `subprotocol`, subscribed to `topics`, and
     is first sent the last `history` messages, or what was published behind the position `after`
-    (empty: from now on), and is told its position with each message. None leaves that to the query.
-    `slow` is what becomes of it if what it needs is not kept any more: "drop" or "skip".
+    (empty: from now on), and is told its position with each message. None leaves that to the query,
+    False is no, whatever the query says. `slow` is what becomes of it if what it needs is not kept
+    any more: "drop" or "skip".
 
     `callbacks`, `context` and `refused` are the program's own objects, and stay with whoever calls
     it: the core is given none.
@@ -72,7 +73,7 @@ class Upgrade(Value):
         subprotocol: str | None,
         topics: tuple[Topic, ...],
         history: int,
-        after: str | None = None,
+        after: str | bool | None = None,
         slow: str = "drop",
         callbacks: Any = None,
         context: object = None,

@@ -221,7 +221,7 @@ class Response(Value):
         history: int = 0,
         headers: HeadersLike = (),
         *,
-        after: str | None = None,
+        after: str | bool | None = None,
         slow: str = "drop",
         callbacks: Any = None,
         context: object = None,
@@ -236,7 +236,7 @@ class Response(Value):
 
         A client with `after` in its query is told its position with each message, and with
         `after=<position>` it is sent what was published behind that. `after` says the same in its
-        place: a position, or empty for one that begins now.
+        place: a position, or empty for one that begins now; with False there is no position.
 
         A client that reads so slowly that what it needs is not kept any more is dropped; with
         `slow="skip"` it is moved on to the oldest message that is kept, and is told the gap.
@@ -248,7 +248,7 @@ class Response(Value):
         TypeError for callbacks that are none, ValueError for another `slow`.
         """
         problem = check_opening(subprotocol, refused)
-        problem = problem or check_start(after) or check_callbacks(callbacks)
+        problem = problem or check_start(after or None) or check_callbacks(callbacks)
         if problem is not None:
             raise TypeError(problem)
         _require_slow(slow)

@@ -61,6 +61,15 @@ def test_who_asks_is_sent_its_position_and_one_before_each_message(offer: str) -
     ]  # fmt: skip
 
 
+def test_a_program_may_have_none_whatever_the_query_says() -> None:
+    client = client_of(app=lambda request: Response.upgrade(topics="news", after=False))
+    client.server.broadcast("before", topic="news")
+    websocket = client.websocket("/?after=0-0")
+    client.server.broadcast("a", topic="news")
+    client.run_until_idle()
+    assert websocket.messages() == ["a"]
+
+
 def texts(websocket: WebSocket) -> list[str]:
     """All messages; in Zstandard a long text comes as a binary message."""
     return [
