@@ -8,7 +8,8 @@ resolves the promise.
 Rules: an id is valid from HTTP_REQUEST_STARTED until the response has ended, or nobody waits for
 it. One that is not valid is no error, since the client may have left: what is asked of it is None,
 and what is written to it is dropped. The next piece of a body is asked for when the program was
-given the last: a client is read no faster than events are drained. It does not know WebSockets.
+given the last, and the first one when it was given the head: a client is read no faster than events
+are drained. It does not know WebSockets.
 """
 
 from functools import partial
@@ -165,9 +166,7 @@ class HttpServer(EventServer):
         return None if request is None else request.headers.get(name)
 
     def get_request_headers(self, request_id: str) -> str | None:
-        """The headers of a request as lines: the name in lower case, a colon and a space, the value,
-        and CR LF.
-        """
+        """The headers of a request as lines: name in lower case, colon, space, value, CR LF."""
         request = self.get_request(request_id)
         return None if request is None else headers_text(request)
 
@@ -270,7 +269,8 @@ class HttpServer(EventServer):
         self._requests[request_id] = pending
         seen.pending.add(request_id)
         self._defer(EventType.HTTP_REQUEST_STARTED, request_id, "")
-        self._ask(pending)
+        if not _has_body(request):
+            self._ask(pending)
         return pending.deferred
 
     def _ask(self, pending: PendingRequest) -> None:
@@ -327,12 +327,17 @@ class HttpServer(EventServer):
         super()._deliver(given)
 
     def _after_delivery(self, event: Event[Any]) -> None:
-        """Behind a piece of a body the next one is asked for."""
+        """The first piece of a body is asked for behind the head, which the program may have
+        refused, and each further one behind the last.
+        """
         super()._after_delivery(event)
-        if event.type is EventType.HTTP_DATA_RECEIVED:
-            pending = self._requests.get(event.client_id)
-            if pending is not None and not pending.has_ended:
-                self._ask(pending)
+        pending = self._requests.get(event.client_id)
+        if pending is None or pending.has_ended:
+            return
+        if event.type is EventType.HTTP_DATA_RECEIVED or (
+            event.type is EventType.HTTP_REQUEST_STARTED and _has_body(pending.request)
+        ):
+            self._ask(pending)
 
     def _after_failure(self, event: Event[Any], error: BaseException) -> None:
         """A request whose event could not be handled gets a 500, or is broken off."""
@@ -365,6 +370,11 @@ class HttpServer(EventServer):
             seen.pending.discard(pending.id)
             seen.last_answered = pending.id if is_answered else seen.last_answered
         return True
+
+
+def _has_body(request: Request) -> bool:
+    """True for a request whose body is still to come."""
+    return "transfer-encoding" in request.headers or _declared_len(request) > 0
 
 
 def _declared_len(request: Request) -> int:

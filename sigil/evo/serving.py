@@ -90,6 +90,9 @@ class EventServer(Dispatcher):
             callbacks=self.callbacks,
         )
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of sigil.evo, on {self._server!r}>"
+
     # -- questions ---------------------------------------------------------------------------------
 
     @property

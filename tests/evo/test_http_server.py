@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from sigil import Limits, Request, Response
+from sigil import Limits, Request, Response, chain
 from sigil.evo import Event, HttpSendStatus, HttpServer, RequestDetails, SendStatus
 from sigil.testing import Client
+from sigil.web import body_limit
 from tests.support.evo import Diary, MemoryWorld, SocketWorld, World, every_world, serving
 from tests.support.servers import logged_by
 
@@ -159,6 +160,48 @@ def test_who_is_answered_before_the_body_has_come_is_told_no_more_of_it(world: t
     assert b"Connection: close" in client.received
 
 
+@every_world
+def test_a_body_that_is_refused_by_its_head_is_not_asked_for(world: type[World]) -> None:
+    server = server_for()
+
+    def refuse(event: Event[Any]) -> None:
+        if server.get_request_header(event.client_id, "content-length") == "7":
+            server.write_status(event.client_id, 413)
+            server.send_response(event.client_id)
+
+    Diary(server, HTTP_REQUEST_STARTED=refuse, HTTP_REQUEST_FINISHED=answering(server, "thanks"))
+    head = POST.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+    with serving(world, server) as here:
+        refused, welcome = here.connect(head.replace(b"6", b"7")), here.connect(head)
+        here.until(lambda: b"413" in refused.received and b"100 Continue" in welcome.received)
+        welcome.send(b"abcdef")
+        here.until(lambda: welcome.received.endswith(b"thanks"))
+    assert b"100 Continue" not in refused.received
+
+
+def test_a_body_that_is_too_long_is_a_413_and_its_request_aborted() -> None:
+    for make_handler, limits in (
+        (lambda server: server.handler, Limits(max_streamed_body_len=10)),
+        (lambda server: chain(server.handler, body_limit(10)), Limits()),
+    ):
+        server = server_for()
+        diary = Diary(server)
+        client = Client(
+            make_handler(server), limits=limits, callbacks=server.callbacks, raise_errors=False
+        )
+        connection = client.connect()
+        connection.send(CHUNKED + b"3\r\nabc\r\n")
+        server.process_deferred_events()
+        client.run_until_idle()
+        connection.send(b"a\r\n0123456789\r\n0\r\n\r\n")
+        while server.process_deferred_events():
+            client.run_until_idle()
+        assert connection.answers("POST")[0].status == 413
+        assert diary.names[-1] == "HTTP_CONNECTION_ABORTED"
+        assert "HTTP_REQUEST_FINISHED" not in diary.names
+        assert not server._requests
+
+
 def test_a_body_is_read_no_faster_than_events_are_drained() -> None:
     server = server_for(limits=Limits(max_body_piece_len=1000))
     diary = Diary(server)
@@ -167,7 +210,9 @@ def test_a_body_is_read_no_faster_than_events_are_drained() -> None:
     connection.send(
         b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 300000\r\n\r\n" + bytes(300_000)
     )
-    assert server.process_deferred_events() == 3
+    assert server.process_deferred_events() == 2
+    client.run_until_idle()
+    assert server.process_deferred_events() == 1
     assert diary.names[1:] == ["HTTP_REQUEST_STARTED", "HTTP_DATA_RECEIVED"]
     held = len(connection.wire.arrived)
     assert held > 100_000

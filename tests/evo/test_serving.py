@@ -38,6 +38,7 @@ def test_it_listens_on_the_port_that_is_named_or_on_its_own(face: type[Any]) -> 
     mine = type("Mine", (face,), {"DEFAULT_PORT": port})()
     mine.start_listening()
     assert (mine.port, mine.host, mine.running) == (port, HOST, True)
+    assert f"<Mine of sigil.evo, on <HttpServer http://{HOST}:{port}, serving" in repr(mine)
     with pytest.raises(RuntimeError, match=f"listening already, on port {port}"):
         mine.start_listening(0)
     other = face()
