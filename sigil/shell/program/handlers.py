@@ -136,16 +136,12 @@ class Application:
 
     @property
     def asks_above(self) -> int:
-        """Above how many bytes the handler wants to be asked how it takes a body, before that is
-        read.
-        """
+        """Above how many bytes of a body the handler wants to be asked how it takes it."""
         return asks_above(self._handler)
 
     @property
     def awaits_anything(self) -> bool:
-        """True if a response, or a chunk of one, was promised and has not come, or the end of the
-        program.
-        """
+        """True if a response, a chunk of one, or the program's end was promised and is to come."""
         return bool(self._pending) or self.sources.awaits_chunk or self.lifespan.is_ending
 
     def set_spawn(self, spawn: Spawn | None) -> None:

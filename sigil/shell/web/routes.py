@@ -186,7 +186,7 @@ class Routes:
 
     @property
     def asks_above(self) -> int:
-        """Bodies that are no longer are taken whole without asking: by every route that has a say."""
+        """Bodies that are no longer are taken whole by every route, and no route is asked."""
         return self._matches.asks_above()
 
     @property
