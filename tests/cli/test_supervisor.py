@@ -49,6 +49,9 @@ if os.path.exists("broken"):
     raise LookupError("no such thing")
 """
 
+MANY_STARTS_SECONDS = 6 * PATIENCE_SECONDS
+"""For a command that starts many processes, one after another."""
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
@@ -100,7 +103,9 @@ class Workers:
 def serving(place: Path, *words: str, has_own_group: bool = False) -> Iterator[Workers]:
     """A command with two workers."""
     command = ("serve", "web:app", "--workers", "2", *words)
-    with running(*command, folder=place, has_own_group=has_own_group) as server:
+    with running(
+        *command, folder=place, has_own_group=has_own_group, patience=MANY_STARTS_SECONDS
+    ) as server:
         assert "listening on" in server.first_line, server.ended()
         yield Workers(server)
 

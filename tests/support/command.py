@@ -145,9 +145,10 @@ def started(
     folder: Path | None = None,
     descriptors: Sequence[int] = (),
     has_own_group: bool = False,
+    patience: float = PATIENCE_SECONDS,
 ) -> Iterator["subprocess.Popen[str]"]:
-    """A process that is certain to end: reading its output has no deadline of its own, so it has
-    one.
+    """A process that is certain to end, after `patience` seconds at the latest: reading its output
+    has no deadline of its own.
 
     It inherits `descriptors`. With a process group of its own it can be sent what a terminal sends
     to all.
@@ -163,7 +164,7 @@ def started(
         pass_fds=descriptors,
         process_group=0 if has_own_group else None,
     )
-    watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
+    watchdog = threading.Timer(patience, process.kill)
     watchdog.start()
     try:
         yield process
@@ -182,8 +183,13 @@ def running(
     folder: Path | None = None,
     descriptors: Sequence[int] = (),
     has_own_group: bool = False,
+    patience: float = PATIENCE_SECONDS,
 ) -> Iterator[Running]:
     with started(
-        *words, folder=folder, descriptors=descriptors, has_own_group=has_own_group
+        *words,
+        folder=folder,
+        descriptors=descriptors,
+        has_own_group=has_own_group,
+        patience=patience,
     ) as process:
         yield Running(process)
