@@ -51,7 +51,11 @@ def _location(error: BaseException) -> str:
 
 
 def summary(error: BaseException) -> str:
-    """The exception, and where in user code it was raised, in one line."""
+    """The exception, and where in user code it was raised, in one line; of one of sigil's own what
+    it says.
+    """
+    if type(error).__module__.startswith("sigil."):
+        return " ".join(str(error).split())
     return " ".join(traceback.format_exception_only(error)[-1].split()) + _location(error)
 
 

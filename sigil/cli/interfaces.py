@@ -10,8 +10,6 @@ it is a handler, and `--interface` says otherwise. The adapters are imported whe
 to adapt. It does not know the requests.
 """
 
-from collections.abc import Callable
-from importlib import import_module
 from inspect import Parameter, Signature, isclass, iscoroutinefunction, signature, unwrap
 from typing import Any
 
@@ -153,8 +151,14 @@ def handler_of(app: App, interface: str, settings: Settings) -> Handler:
             multiprocess=settings.workers > 1,
         )
     if interface == "asgi":
-        make: Callable[..., Handler] = import_module("sigil.asgi").handler
-        return make(app, root_path=settings.root_path, lifespan=settings.lifespan)
+        from sigil import asgi
+
+        return asgi.handler(
+            app,
+            root_path=settings.root_path,
+            lifespan=settings.lifespan,
+            grace=settings.timeout_graceful_shutdown,
+        )
     return app
 
 

@@ -9,6 +9,7 @@ Rules: the server is used through its public face. It runs in a loop of its own 
 it is asynchronous. It does not know how it came to the sockets.
 """
 
+import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
     from sigil.cli.children import Parent
     from sigil.web import Middleware
+
+_LOG = logging.getLogger("sigil.error")
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -248,7 +251,18 @@ def _starting(server: HttpServer, target: str, serves: Callable[[], object]) -> 
     except Exception as error:
         if not any(error is failure for failure in failures):
             raise
-        raise CommandError(f"starting {target} failed: {summary(error)}", APP_STATUS) from error
+        raise start_error(target, error) from error
+
+
+def start_error(target: str, error: Exception) -> CommandError:
+    """The command's error for an application that cannot start. Frameworks send a whole traceback:
+    then the log has that, and the sentence its last line.
+    """
+    first, *others = str(error).strip().splitlines() or [""]
+    if not others:
+        return CommandError(f"starting {target} failed: {summary(error)}", APP_STATUS)
+    _LOG.error("%s", "\n".join((first, *others)))
+    return CommandError(f"starting {target} failed: {others[-1].strip()}", APP_STATUS)
 
 
 def _run_in_asyncio(serving: Coroutine[Any, Any, None], loop: str) -> None:

@@ -86,6 +86,7 @@ def folder(tmp_path: Path) -> Path:
         ("web:routes", "later"),
         ("web:server", "GET /a"),
         ("web:wsgi", "http 127.0.0.1  /a"),
+        ("web:asgi", "http 127.0.0.1  /a"),
     ],
 )
 def test_serve_answers_and_ends_cleanly(folder: Path, target: str, answer: str) -> None:
@@ -163,13 +164,14 @@ def test_a_host_of_ipv6_is_in_brackets(folder: Path) -> None:
         assert server.get("/six", host="::1") == (200, "GET /six")
 
 
-def test_who_comes_by_a_trusted_proxy_is_the_client(folder: Path) -> None:
-    words = ("serve", "web:wsgi", "--root-path", "/shop", "--forwarded-allow-ips", "127.0.0.0/8")
+@pytest.mark.parametrize(("target", "path"), [("web:wsgi", "/a"), ("web:asgi", "/shop/a")])
+def test_who_comes_by_a_trusted_proxy_is_the_client(folder: Path, target: str, path: str) -> None:
+    words = ("serve", target, "--root-path", "/shop", "--forwarded-allow-ips", "127.0.0.0/8")
     fields = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
     with running(*words, folder=folder) as server:
         connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
         connection.request("GET", "/a", headers=fields)
-        assert connection.getresponse().read() == b"https 192.0.2.7 /shop /a"
+        assert connection.getresponse().read() == f"https 192.0.2.7 /shop {path}".encode()
         connection.close()
 
 

@@ -3,10 +3,32 @@
 import pytest
 
 from sigil import Deferred, Limits, Request, Response
-from sigil.cli.serving import limits_from_settings, stopping_after, trusts_proxies
+from sigil.cli.serving import (
+    limits_from_settings,
+    start_error,
+    stopping_after,
+    trusts_proxies,
+)
 from sigil.cli.settings import Settings, read_settings
 from sigil.core.conn import Peer
 from sigil.core.http.headers import Headers
+
+
+class Failure(Exception):
+    """What an application raises, or has sent, that cannot start."""
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("no database", "tests.cli.test_serving.Failure: no database"),
+        ("Traceback ...\n  File ...\nLookupError: no database\n", "LookupError: no database"),
+    ],
+)
+def test_an_application_that_cannot_start_is_a_sentence(text: str, sentence: str) -> None:
+    error = start_error("web:app", Failure(text))
+    assert (str(error), error.status) == (f"starting web:app failed: {sentence}", 3)
+
 
 REQUEST = Request("GET", "/", "/", "", 1, Headers(()), b"", Peer("192.0.2.1", 5000))
 

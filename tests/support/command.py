@@ -52,6 +52,12 @@ def wsgi(environ, start_response):
     names = ("wsgi.url_scheme", "REMOTE_ADDR", "SCRIPT_NAME", "PATH_INFO")
     return [" ".join(environ[name] for name in names).encode()]
 
+async def asgi(scope, receive, send):
+    assert scope["type"] == "http"
+    text = " ".join((scope["scheme"], scope["client"][0], scope["root_path"], scope["path"]))
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": text.encode()})
+
 server = make_http_server(app, port=0)
 
 def make():
