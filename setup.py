@@ -32,13 +32,19 @@ COMPILED = (
     "sigil/shell/loop/clock.py",
     "sigil/shell/loop/connection_socket.py",
     "sigil/shell/loop/engine.py",
+    "sigil/shell/loop/mailbox.py",
     "sigil/shell/loop/poller.py",
     "sigil/shell/loop/send_buffer.py",
     "sigil/shell/loop/sockets.py",
     "sigil/shell/program/callbacks.py",
+    "sigil/shell/program/deferred.py",
     "sigil/shell/program/guard.py",
     "sigil/shell/program/handlers.py",
     "sigil/shell/program/run_queue.py",
+    "sigil/wsgi/environ.py",
+    "sigil/wsgi/exchange.py",
+    "sigil/wsgi/head.py",
+    "sigil/wsgi/pool.py",
 )
 """Patterns of the files that are compiled, but for each `__init__`, which only gathers names."""
 MASKING = Extension("sigil.core.websocket._xor", ["sigil/core/websocket/_xor.c"])

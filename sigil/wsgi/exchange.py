@@ -17,7 +17,6 @@ environ is.
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
 from typing import Any, Final, TypeAlias
 
 from sigil import Deferred, Request, Response, SendStatus
@@ -31,7 +30,6 @@ MAX_BUFFERED_LEN: Final = 262_144
 JOINED_LEN: Final = 1_048_576
 """A list of pieces that is no longer is sent as one."""
 
-ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None]
 Write: TypeAlias = Callable[[bytes], None]
 Application: TypeAlias = Callable[[Environ, Callable[..., Write]], Iterable[bytes]]
 
@@ -63,9 +61,7 @@ class Exchange:
 
     # -- what an application calls -----------------------------------------------------------------
 
-    def start_response(
-        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
-    ) -> Write:
+    def start_response(self, status: object, headers: object, exc_info: Any = None) -> Write:
         """Take the status and the headers of the response; `write` is returned.
 
         RuntimeError for a second call without `exc_info`; with it, that exception is raised again
@@ -85,7 +81,7 @@ class Exchange:
         self._head = make_head(status, headers)
         return self.write
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: object) -> None:
         """Send some of the body; what was written is sent before what is returned."""
         self._send(data, "write takes bytes")
 

@@ -9,6 +9,7 @@ thread.
 """
 
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -157,6 +158,71 @@ def test_a_client_that_leaves_in_the_middle_of_its_body(shared: Served) -> None:
     sock.close()
     assert done.wait(PATIENCE)
     assert isinstance(errors[0], ConnectionAbortedError)
+
+
+EXPECTS = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\nExpect: 100-continue\r\n"
+EXPECTS += b"Connection: close\r\n\r\n"
+
+
+def test_a_client_that_waits_is_told_to_go_on_when_its_body_is_read(shared: Served) -> None:
+    shared.serve(read_to_the_end)
+    sock = shared.connect(EXPECTS)
+    assert sock.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    sock.sendall(b"x" * 5_000)
+    assert b"5000 5000 True" in read_all(sock)
+
+
+def test_a_client_that_waits_and_whose_body_is_not_read_sends_none(shared: Served) -> None:
+    def refusing(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("413 Content Too Large", [TEXT])
+        return [b"no"]
+
+    shared.serve(refusing)
+    sock = shared.connect(EXPECTS)
+    assert read_all(sock).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_client_that_leaves_while_its_application_works(
+    shared: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun, release, closed = (threading.Event() for _ in range(3))
+
+    class Body:
+        def __iter__(self) -> Iterator[bytes]:
+            return iter([b"a", b"b"])
+
+        def close(self) -> None:
+            closed.set()
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Body:
+        begun.set()
+        release.wait(PATIENCE)
+        start_response("200 OK", [TEXT])
+        return Body()
+
+    shared.serve(app, is_valid=False)
+    sock = shared.connect(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert begun.wait(PATIENCE)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()  # a reset: the server knows at once
+    assert shared.serve(hello).get("/").text == "hello"
+    release.set()
+    assert closed.wait(PATIENCE)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_pipelined_requests_are_answered_in_order(shared: Served) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [TEXT])
+        return [environ["PATH_INFO"].encode()]
+
+    shared.serve(app)
+    requests = [b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(20)]
+    sock = shared.connect(b"".join(requests) + b"GET /last HTTP/1.0\r\n\r\n")
+    answered = read_all(sock)
+    order = [answered.find(b"\r\n/%d" % number) for number in range(20)]
+    assert order == sorted(order) and -1 not in order
+    assert answered.endswith(b"/last")
 
 
 # -- responses -------------------------------------------------------------------------------------

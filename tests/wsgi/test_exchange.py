@@ -13,6 +13,7 @@ import pytest
 from sigil import Deferred, Response
 from sigil.web import BodyWriter
 from sigil.wsgi.exchange import Exchange
+from tests.support.builds import needs_pure_sources
 from tests.support.requests import make_request
 
 OK: tuple[str, list[tuple[str, str]]] = ("200 OK", [("Content-Type", "text/plain")])
@@ -82,6 +83,7 @@ def test_a_stream_whose_first_piece_is_all_of_it_is_a_whole_body() -> None:
     assert Ran(app_of(iter([b"", b"hello"]), *with_length(5))).result.body == b"hello"
 
 
+@needs_pure_sources
 def test_a_long_list_is_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sigil.wsgi.exchange.JOINED_LEN", 3)
     assert isinstance(Ran(app_of([b"ab", b"cd"])).result.body.chunks, BodyWriter)

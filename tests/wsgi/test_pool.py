@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from sigil.wsgi.pool import ThreadPool
 
 PATIENCE = 10.0
@@ -50,3 +52,40 @@ def test_threads_are_started_when_they_are_needed_and_again_after_the_end() -> N
         for thread in threads:
             thread.join(PATIENCE)
             assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_no_wake_up_is_lost_however_the_jobs_come(count: int) -> None:
+    done = threading.Semaphore(0)
+    pool: ThreadPool[int] = ThreadPool(lambda _: done.release(), count, 1_000)
+    for wave in range(300):
+        size = 1 + wave % 7
+        for job in range(size):
+            assert pool.submit(job)
+        for _ in range(size):
+            assert done.acquire(timeout=PATIENCE), f"wave {wave}: a job waits, and no thread is up"
+    threads = pool.close()
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert len(threads) <= count
+
+
+def test_a_job_does_not_wait_behind_a_long_one() -> None:
+    release, long_begun, short_done = (threading.Event() for _ in range(3))
+
+    def work(is_long: bool) -> None:
+        if is_long:
+            long_begun.set()
+            release.wait(PATIENCE)
+        else:
+            short_done.set()
+
+    pool: ThreadPool[bool] = ThreadPool(work, 2, 10)
+    assert pool.submit(True)
+    assert long_begun.wait(PATIENCE)
+    assert pool.submit(False)
+    assert short_done.wait(PATIENCE)
+    release.set()
+    for thread in pool.close():
+        thread.join(PATIENCE)
