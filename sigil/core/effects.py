@@ -331,6 +331,30 @@ class Watch(Value):
 
 
 @final
+class LimitUnsent(Value):
+    """Let the kernel hold no more unsent bytes for `conn` from now on than
+    `Limits.tcp_notsent_lowat`: what is sent to it is live, and is not to wait behind what is old.
+    """
+
+    __match_args__ = ("conn",)
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn) -> None:
+        self.conn: Final = conn
+
+
+@final
+class ReadSendQueue(Value):
+    """Report by `SendQueueRead` how many bytes the kernel still holds for `conn`."""
+
+    __match_args__ = ("conn",)
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn) -> None:
+        self.conn: Final = conn
+
+
+@final
 class Drop(Value):
     """Close the socket of `conn` at once, and everything that works for the connection."""
 
@@ -402,28 +426,8 @@ class AccessLog(Value):
 
 
 Effect: TypeAlias = (
-    Adopt
-    | Reject
-    | CallOpen
-    | CallClose
-    | CallWsOpen
-    | Deliver
-    | DeliverCompressed
-    | CallWsClose
-    | CallWsDrain
-    | CallSseOpen
-    | CallSseClose
-    | Handle
-    | AskBody
-    | HandlePieces
-    | BodyPiece
-    | Pull
-    | SendFile
-    | CloseBody
-    | Send
-    | FanOut
-    | Watch
-    | Drop
-    | Log
+    Adopt | Reject | CallOpen | CallClose | CallWsOpen | Deliver | DeliverCompressed | CallWsClose
+    | CallWsDrain | CallSseOpen | CallSseClose | Handle | AskBody | HandlePieces | BodyPiece | Pull
+    | SendFile | CloseBody | Send | FanOut | Watch | LimitUnsent | ReadSendQueue | Drop | Log
     | AccessLog
-)
+)  # fmt: skip

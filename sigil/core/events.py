@@ -277,6 +277,20 @@ class Writable(Value):
 
 
 @final
+class SendQueueRead(Value):
+    """The kernel holds `length` bytes of what it took for a connection: they were not acknowledged
+    yet. 0 where that is not known.
+    """
+
+    __match_args__ = ("conn", "length")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, length: int) -> None:
+        self.conn: Final = conn
+        self.length: Final = length
+
+
+@final
 class Delivered(Value):
     """The callback of a `CallWsOpen`, `Deliver` or `DeliverCompressed` has returned; `replies` are
     messages that it has just sent to that client, each an opcode and a payload.
@@ -388,33 +402,11 @@ class Stop(Value):
 
 
 Event: TypeAlias = (
-    TickStarted
-    | TimeRead
-    | InputRead
-    | Accepted
-    | DescriptorsExhausted
-    | Received
-    | HalfClosed
-    | ConnectionLost
-    | CloseRequested
-    | HandlerReturned
-    | HandlerFailed
-    | Postponed
-    | BodyChosen
-    | BodyWanted
-    | StreamChunk
-    | StreamEnded
-    | FileSent
-    | Stalled
-    | FanOutStalled
-    | Writable
-    | Delivered
-    | SendMessages
-    | Publish
-    | Subscribe
-    | Flush
-    | Stop
-)
+    TickStarted | TimeRead | InputRead | Accepted | DescriptorsExhausted | Received | HalfClosed
+    | ConnectionLost | CloseRequested | HandlerReturned | HandlerFailed | Postponed | BodyChosen
+    | BodyWanted | StreamChunk | StreamEnded | FileSent | Stalled | FanOutStalled | Writable
+    | SendQueueRead | Delivered | SendMessages | Publish | Subscribe | Flush | Stop
+)  # fmt: skip
 
 
 def conn_of(event: Event) -> Conn | None:
@@ -431,6 +423,7 @@ def conn_of(event: Event) -> Conn | None:
             | CloseRequested()
             | Stalled()
             | Writable()
+            | SendQueueRead()
             | Delivered()
             | SendMessages()
             | Subscribe()

@@ -109,9 +109,10 @@ class Limits(NamedTuple):
     """Files that are open at once because they are being sent: each costs a descriptor, for as long
     as its client takes. What is small is read at once, and is not counted. 503 beyond.
     """
-    max_file_send_len: int = 2**20
-    """Bytes of a file that one client is sent before the others have their turn: few enough to be
-    read from a disk within milliseconds. The rest is sent in the next ticks.
+    max_file_send_len: int = 2**22
+    """Bytes of a file that one client is sent before the others have their turn, or a MiB if it
+    takes milliseconds, as from a disk: a turn costs more than the bytes of a small piece. The rest
+    is sent in the next ticks.
     """
     max_ranges: int = 16
     """Ranges of one request: a player asks for one, and one that asks for many has the server frame
@@ -249,8 +250,14 @@ class Limits(NamedTuple):
     max_cached_head_len: int = 2_048
     """Bytes of the longest head that is cached: a longer one is unlikely to be received again."""
     tcp_notsent_lowat: int = 65_536
-    """Bytes that the kernel takes for a client beyond those that are on their way in the network
-    (the socket option TCP_NOTSENT_LOWAT): few enough for a slow reader to be noticed.
+    """Bytes that the kernel takes beyond those that are on their way in the network (the socket
+    option TCP_NOTSENT_LOWAT), for a WebSocket, an event stream or a streamed response: few enough
+    for a slow reader to be noticed, and for what is live not to be old when it comes.
+    """
+    max_unsent_response_len: int = 2**22
+    """Bytes that the kernel takes so for a response that is sent as a whole, or a file, where it
+    can be asked how much of them it still has (Linux): as many as its buffer has, since each time
+    that it reports room costs more than sending so much.
     """
 
     # -- deadlines ---------------------------------------------------------------------------------
@@ -416,7 +423,8 @@ def within_descriptors(limits: Limits, count: int) -> Limits:
 
 def shortest_timeout(limits: Limits) -> float:
     """The shortest of the timeouts, in seconds: no deadline passes sooner than that after it is
-    set, but for `half_closed_timeout`, which begins with an event that is rare.
+    set, but for `half_closed_timeout`, which begins with an event that is rare, and for looks at
+    those who are behind, which may be late.
     """
     return min(
         limits.header_timeout,

@@ -26,6 +26,7 @@ _AT_LEAST_ONE: Final = frozenset(
         "max_headers",
         "max_queued_requests",
         "tcp_notsent_lowat",
+        "max_unsent_response_len",
         "max_outbox_len",
         "max_file_send_len",
         "max_accepts_per_tick",

@@ -32,6 +32,7 @@ from .loop.clock import read_clock
 from .loop.descriptors import limits_for_process
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
+from .loop.kernel_buffer import first_mark
 from .loop.last_look import accept_before_close, read_before_stop
 from .loop.listen import check_sockets, open_asked, removing_socket_file
 from .loop.poller import Poller
@@ -234,8 +235,7 @@ class HttpServer(Stopping):
             name = listeners[0].getsockname()
             poller = Poller()
             opened.callback(poller.close)
-            lowat = self._limits.tcp_notsent_lowat
-            acceptor = Acceptor(listeners, poller, lowat, is_ours)
+            acceptor = Acceptor(listeners, poller, first_mark(self._limits), is_ours)
             if not given and asked.uds is not None:
                 acceptor.at_close.enter_context(removing_socket_file(listeners[0]))
             self._mailbox.open(poller)

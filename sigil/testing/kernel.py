@@ -19,7 +19,18 @@ from contextlib import suppress
 
 from ..core.close_reasons import CloseReason
 from ..core.conn import Conn, Peer
-from ..core.effects import Adopt, CallClose, Drop, Interest, Reject, Send, Then, Watch
+from ..core.effects import (
+    Adopt,
+    CallClose,
+    Drop,
+    Interest,
+    LimitUnsent,
+    ReadSendQueue,
+    Reject,
+    Send,
+    Then,
+    Watch,
+)
 from ..core.events import (
     Accepted,
     ConnectionLost,
@@ -27,6 +38,7 @@ from ..core.events import (
     HalfClosed,
     Received,
     Segment,
+    SendQueueRead,
     Stalled,
     Writable,
 )
@@ -50,6 +62,7 @@ class Wire:
         "reason",
         "received",
         "unread",
+        "wakes_at",
         "was_reset",
         "window_len",
     )
@@ -60,6 +73,10 @@ class Wire:
         """The maximum of `unread`, in bytes; None for a client that reads at once."""
         self.read_len = read_len
         """The maximum of bytes that one read by the server returns; None for no such bound."""
+        self.wakes_at: int | None = None
+        """Room is reported when no more bytes than these are `unread`, as by a kernel whose buffer
+        is large, which can be asked what it holds; None for as soon as there is any.
+        """
         self.arrived = bytearray()
         """Bytes sent by the client and not read by the server."""
         self.unread = bytearray()
@@ -79,13 +96,21 @@ class Wire:
     def readiness(self) -> Interest:
         """What the server could do now, of what it watches for."""
         is_readable = bool(self.arrived) or self.has_half_closed or self.has_reset
-        has_room = self.window_len is None or len(self.unread) < self.window_len
+        has_room = self.window_len is None or len(self.unread) <= self._wakes_at(self.window_len)
         ready = 0
         if is_readable:
             ready |= Interest.READ
         if has_room or self.has_reset:
             ready |= Interest.WRITE
         return Interest(self.interest & ready)
+
+    def _wakes_at(self, window_len: int) -> int:
+        """How many bytes may be unread when room is reported."""
+        return window_len - 1 if self.wakes_at is None else self.wakes_at
+
+    def held_len(self) -> int:
+        """Bytes that the kernel holds for the client, as far as it can be asked."""
+        return 0 if self.wakes_at is None else len(self.unread)
 
     def recv(self, max_count: int) -> bytes:
         """Up to `max_count` bytes for the server; b"" if the client has shut its side.
@@ -281,6 +306,14 @@ class Kernel:
         wire = self.find(effect.conn)
         if wire is not None:
             wire.interest = effect.interest
+
+    def limit_unsent(self, effect: LimitUnsent) -> None:
+        """A wire holds what its window has room for, whatever it is sent."""
+
+    def read_send_queue(self, effect: ReadSendQueue) -> Event | None:
+        """How much is held for a connection: nothing that was not reported as room already."""
+        wire = self.find(effect.conn)
+        return None if wire is None else SendQueueRead(effect.conn, wire.held_len())
 
     def find(self, conn: Conn) -> Wire | None:
         """The wire of a connection that the server has not closed, else None."""

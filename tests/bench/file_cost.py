@@ -1,4 +1,4 @@
-"""CPU time of a large file: sigil with its defaults and with more for the kernel, beside nginx.
+"""CPU time of a large file: sigil with its defaults and with other limits, beside nginx.
 
     .venv/bin/python -m tests.bench.file_cost --rounds 15
 
@@ -27,7 +27,7 @@ REQUEST = b"GET /large.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 SERVER = """\
 import sys
 from sigil import Limits, make_http_server, static_files
-limits = Limits(tcp_notsent_lowat=int(sys.argv[2]), max_file_send_len=int(sys.argv[3]))
+limits = Limits(max_unsent_response_len=int(sys.argv[2]), max_file_send_len=int(sys.argv[3]))
 server = make_http_server(static_files(sys.argv[1]), port=0, limits=limits)
 server.listen()
 print(server.port, flush=True)
@@ -40,8 +40,12 @@ http {{ access_log off; sendfile on; client_body_temp_path {folder}/t; proxy_tem
   fastcgi_temp_path {folder}/t; uwsgi_temp_path {folder}/t; scgi_temp_path {folder}/t;
   server {{ listen 127.0.0.1:{port}; root {folder}; }} }}
 """
-KINDS = {"sigil": (65_536, 2**20), "sigil, 4 MiB": (2**22, 2**22)}
-"""`tcp_notsent_lowat` and `max_file_send_len` of each sigil."""
+KINDS = {
+    "sigil": (2**22, 2**22),
+    "sigil, 64 KiB unsent": (65_536, 2**22),
+    "sigil, 1 MiB at once": (2**22, 2**20),
+}
+"""`max_unsent_response_len` and `max_file_send_len` of each sigil."""
 
 
 def cpu_ms(pid: int) -> float:
@@ -119,7 +123,7 @@ def main() -> None:
                 fetch(port, length)
                 costs[name].append(cpu_ms(pid) - before)
         for name, values in costs.items():
-            print(f"{name:14} median {statistics.median(values):6.1f} ms, least {min(values):6.1f}")
+            print(f"{name:20} median {statistics.median(values):6.1f} ms, least {min(values):6.1f}")
 
 
 if __name__ == "__main__":

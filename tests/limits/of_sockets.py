@@ -17,7 +17,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from sigil import HttpServer, Limits, Request, Response
+from sigil import HttpServer, Limits, Response
 from sigil.core.conn import Peer
 from sigil.core.events import Accepted, InputRead, TickStarted
 from sigil.core.server import advance, make_server, stats
@@ -141,14 +141,21 @@ def leave_word(limits: Limits, length: int) -> str:
 
 
 def hold(limits: Limits, length: int) -> str:
+    """Whether the kernel holds so many bytes of a response that the client's own does not take."""
+    return _hold(limits, length, Response.bytes(bytes(8 * MIB)))
+
+
+def hold_stream(limits: Limits, length: int) -> str:
+    """The same of a streamed response."""
+    return _hold(limits, length, Response.stream((bytes(8 * MIB),)))
+
+
+def _hold(limits: Limits, length: int, response: Response) -> str:
     """Whether the kernel holds so many bytes that the client's own does not take."""
     if sys.platform != "linux":
         pytest.skip("what the kernel holds is exact on Linux only")
 
-    def large(request: Request) -> Response:
-        return Response.bytes(bytes(8 * MIB))
-
-    with ticking(large, limits) as server, Raw(server, GET, 4_096) as client:
+    with ticking(lambda request: response, limits) as server, Raw(server, GET, 4_096) as client:
         client.reads = False
         settle(server)
         (arrived,) = struct.unpack("i", fcntl.ioctl(client.sock, termios.FIONREAD, bytes(4)))
@@ -231,9 +238,18 @@ ROWS = (
     Row(
         "tcp_notsent_lowat",
         Limits(tcp_notsent_lowat=65_536),
-        hold,
+        hold_stream,
         65_536,
         65_537,
+        "held",
+        "not held",
+    ),
+    Row(
+        "max_unsent_response_len",
+        Limits(max_unsent_response_len=131_072),
+        hold,
+        131_072,
+        131_073,
         "held",
         "not held",
     ),

@@ -13,7 +13,18 @@ from typing import Any, NamedTuple
 from sigil.core.conn import Conn, Peer, Ticket
 from sigil.core.connection.client import Client
 from sigil.core.connection.context import Parse
-from sigil.core.effects import CallClose, Drop, Effect, Handle, Interest, Reject, Send, Then, Watch
+from sigil.core.effects import (
+    CallClose,
+    Drop,
+    Effect,
+    Handle,
+    Interest,
+    ReadSendQueue,
+    Reject,
+    Send,
+    Then,
+    Watch,
+)
 from sigil.core.events import (
     Accepted,
     Event,
@@ -21,6 +32,7 @@ from sigil.core.events import (
     HandlerReturned,
     InputRead,
     Received,
+    SendQueueRead,
     TickStarted,
     Writable,
 )
@@ -102,9 +114,21 @@ def advance_by(server: Server, *events: Event) -> tuple[Server, list[Effect]]:
             server, more = looked_until(server, turn[0].now)
             effects += more
             turn.insert(len(turn) - (turn[-1] == Flush(None)), InputRead())
-        server, more = advance(server, turn)
+        server, more = told_what_is_held(*advance(server, turn))
         effects += more
     return server, coalesce(effects)
+
+
+def told_what_is_held(server: Server, effects: list[Effect]) -> tuple[Server, list[Effect]]:
+    """The server, told that the kernel holds nothing for those about whom that was asked, and the
+    other effects.
+    """
+    asked_about = [effect.conn for effect in effects if isinstance(effect, ReadSendQueue)]
+    if not asked_about:
+        return server, effects
+    left = [effect for effect in effects if not isinstance(effect, ReadSendQueue)]
+    server, more = advance(server, [SendQueueRead(conn, 0) for conn in asked_about])
+    return server, left + more
 
 
 def looked_until(server: Server, seconds: float) -> tuple[Server, list[Effect]]:
@@ -112,7 +136,8 @@ def looked_until(server: Server, seconds: float) -> tuple[Server, list[Effect]]:
     effects: list[Effect] = []
     while (look := next_deadline(server)) is not None and look < seconds:
         now = max(look, server.now)
-        server, more = advance(server, [TickStarted(now, server.unix_time), InputRead()])
+        turn = [TickStarted(now, server.unix_time), InputRead()]
+        server, more = told_what_is_held(*advance(server, turn))
         effects += more
     return server, effects
 

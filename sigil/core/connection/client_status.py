@@ -262,6 +262,16 @@ def is_at_rest(client: Client) -> bool:
     return client.incoming is IDLE_HTTP and client.outgoing is NOTHING_OUTGOING
 
 
+def has_more_behind(client: Client) -> bool:
+    """True if something waits behind what an HTTP client is being sent: requests to be parsed or
+    handled, responses, or the rest of one.
+    """
+    outgoing = client.outgoing
+    if client.incoming.buffer or outgoing.postponed or outgoing.early_responses:
+        return True
+    return outgoing.streaming is not None
+
+
 def is_counted(heads: tuple[Head, ...]) -> bool:
     """False for one request with a small head, or none: told without a sum."""
     return bool(heads) and (len(heads) > 1 or heads[0].size > UNCOUNTED_BYTES)

@@ -46,7 +46,8 @@ from .client_status import (
     subscriber_of,
 )
 from .context import Context, Step
-from .outgoing import NOTHING_OUTGOING, Outgoing, ReadLag, with_watch
+from .outgoing import NOTHING_OUTGOING, Outgoing, with_watch
+from .read_lag import look_deadline, read_lag_after, read_rate_deadline
 from .subscriber import CloseState
 from .websocket_state import WebSocket
 
@@ -171,7 +172,7 @@ def _websocket_waits_for(client: Client, websocket: WebSocket) -> Waiting:
 
 def deadline_of(client: Client, limits: Limits) -> float:
     """When what the connection waits for is overdue, in seconds of the server's clock: a timeout,
-    or the moment at which a rate would be fallen short of.
+    or the moment at which a rate would be fallen short of; or when the kernel is asked about it.
     """
     waiting = waiting_for(client)
     if is_heartbeat_next(client, waiting, limits):
@@ -181,7 +182,8 @@ def deadline_of(client: Client, limits: Limits) -> float:
         polling = subscriber_of(client).polling
         assert polling is not None
         return polling.until
-    return _timeout_of(client, waiting, limits)
+    until = timeout_of(client, waiting, limits)
+    return min(until, look_deadline(client, limits)) if waiting is _WRITE else until
 
 
 def is_heartbeat_next(client: Client, waiting: Waiting, limits: Limits) -> bool:
@@ -191,10 +193,10 @@ def is_heartbeat_next(client: Client, waiting: Waiting, limits: Limits) -> bool:
         return False
     if client.incoming.phase is Phase.DROPPED:
         return False
-    return websocket.heartbeat_at <= _timeout_of(client, waiting, limits)
+    return websocket.heartbeat_at <= timeout_of(client, waiting, limits)
 
 
-def _timeout_of(client: Client, waiting: Waiting, limits: Limits) -> float:
+def timeout_of(client: Client, waiting: Waiting, limits: Limits) -> float:
     """When what the connection waits for, which is this, is overdue."""
     timeout, rate_deadline = TIMEOUTS[waiting]
     until = client.waiting_since + timeout(limits)
@@ -208,15 +210,6 @@ def body_rate_deadline(client: Client, limits: Limits) -> float:
         return inf
     seconds = _seconds(incoming_len(client), limits.min_body_rate)
     return pace.since + limits.rate_grace + seconds - pace.lapsed
-
-
-def read_rate_deadline(client: Client, limits: Limits) -> float:
-    """When the client will have read too slowly, if it takes nothing more."""
-    read_lag = client.outgoing.read_lag
-    if read_lag is None:
-        return inf
-    seconds = _seconds(client.bytes_out - read_lag.bytes_out, limits.min_read_rate)
-    return read_lag.since + limits.rate_grace + seconds - read_lag.lapsed
 
 
 def lapse(client: Client, limits: Limits, now: float) -> Client:
@@ -336,7 +329,7 @@ def after_transition(
     waiting = waiting_for(after)
     if waiting is _WRITE or outgoing.read_lag is not None:
         is_behind = waiting is _WRITE
-        read_lag = _read_lag_after(outgoing.read_lag, is_behind, after.bytes_out, context)
+        read_lag = read_lag_after(outgoing.read_lag, is_behind, after.bytes_out, context)
         if read_lag is not outgoing.read_lag:
             outgoing = with_watch(outgoing, interest, read_lag)
     if waiting is not waiting_for(before) or after.responded != before.responded:
@@ -384,23 +377,3 @@ def _intern_outgoing(outgoing: Outgoing) -> Outgoing:
     if outgoing.is_full or outgoing.read_lag is not None or outgoing != NOTHING_OUTGOING:
         return outgoing
     return NOTHING_OUTGOING
-
-
-def _read_lag_after(
-    read_lag: ReadLag | None, is_behind: bool, bytes_out: int, context: Context
-) -> ReadLag | None:
-    """What is remembered of how the client reads, after an event that found it behind or not."""
-    if read_lag is None:
-        return ReadLag(context.now, bytes_out, inf, 0, 0.0) if is_behind else None
-    has_caught_up = read_lag.caught_up_at < context.tick_started_at
-    if not is_behind:
-        if read_lag.caught_up_at == inf:
-            since, before = read_lag.since, read_lag.bytes_out
-            return ReadLag(since, before, context.now, bytes_out, read_lag.lapsed)
-        return None if has_caught_up else read_lag
-    # Behind again: that is a new lag if the old one was over, or if all of that was taken.
-    took_all = read_lag.caught_up_at < inf and bytes_out >= read_lag.caught_up_at_bytes
-    if has_caught_up or took_all:
-        return ReadLag(context.now, bytes_out, inf, 0, 0.0)
-    before = min(read_lag.bytes_out, bytes_out)
-    return ReadLag(read_lag.since, before, inf, read_lag.caught_up_at_bytes, read_lag.lapsed)

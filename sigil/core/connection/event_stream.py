@@ -23,7 +23,7 @@ from ..broadcast.entry import Subscription
 from ..broadcast.joining import join
 from ..broadcast.position import format_position
 from ..close_reasons import CloseReason
-from ..effects import CallSseOpen
+from ..effects import CallSseOpen, LimitUnsent
 from ..events import HalfClosed, Segment
 from ..http.bodies import EventStream
 from ..http.head import request_of
@@ -92,7 +92,7 @@ def open_event_stream(
         opening = encode_retry(body.retry_ms) + opening
     client, sent = write(client, (*segments, opening))
     request = request_of(head, b"", client.peer, client.conn)
-    effects += [*sent, CallSseOpen(client.conn, request)]
+    effects += [LimitUnsent(client.conn), *sent, CallSseOpen(client.conn, request)]
     error = incoming.final_error
     if error is not None and error.reason in DECIDED_ENDS:
         client, last = stop_event_stream(client, error.reason, context)

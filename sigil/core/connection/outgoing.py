@@ -25,10 +25,14 @@ class ReadLag(Value):
     Bytes are sent as if all of them would be taken. So it counts as caught up at `caught_up_at`
     only if that still holds when the tick has ended; or if it is behind again by then, and
     `caught_up_at_bytes` bytes were taken all the same. What it gained by reading faster than it
-    must is kept no longer than it may pause: `lapsed` are the seconds beyond.
+    must is kept no longer than it may pause: `lapsed` are the seconds beyond. At `looked_at` the
+    kernel was asked last what it still holds, or it has to be asked for the first time a while
+    after that: then it had `taken` as much, None if nobody has asked yet.
     """
 
-    __match_args__ = ("since", "bytes_out", "caught_up_at", "caught_up_at_bytes", "lapsed")
+    __match_args__ = (
+        "since", "bytes_out", "caught_up_at", "caught_up_at_bytes", "lapsed", "looked_at", "taken",
+    )  # fmt: skip
     __slots__ = __match_args__
 
     def __init__(
@@ -38,12 +42,16 @@ class ReadLag(Value):
         caught_up_at: float,
         caught_up_at_bytes: int,
         lapsed: float,
+        looked_at: float,
+        taken: int | None,
     ) -> None:
         self.since: Final = since
         self.bytes_out: Final = bytes_out
         self.caught_up_at: Final = caught_up_at
         self.caught_up_at_bytes: Final = caught_up_at_bytes
         self.lapsed: Final = lapsed
+        self.looked_at: Final = looked_at
+        self.taken: Final = taken
 
 
 @final

@@ -21,6 +21,7 @@ from ..effects import (
     AccessLog,
     CloseBody,
     Effect,
+    LimitUnsent,
     Log,
     LogLevel,
     Pull,
@@ -208,8 +209,11 @@ def _send_stream(client: Client, response: Response, context: Context) -> Step:
     effects: list[Effect] = []
     if context.logs_access:
         effects.append(access_line(client, head, response, _since(client, head, context)))
+    order = _next_order(ticket, encoded, context)
+    if isinstance(order, Pull):
+        effects.append(LimitUnsent(client.conn))  # what is pulled may be live
     client, sent = _begin_response(client, encoded)
-    return client, [*effects, *sent, _next_order(ticket, encoded, context)]
+    return client, [*effects, *sent, order]
 
 
 def _next_order(ticket: Ticket, encoded: Encoded, context: Context) -> Effect:

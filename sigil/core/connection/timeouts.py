@@ -22,6 +22,7 @@ from .heartbeat import send_heartbeat
 from .poll_answers import answer_poll
 from .response_failures import half_closed_timed_out, response_timed_out
 from .response_streams import send_sse_comment, stream_timed_out
+from .slow_readers import look_at_reader
 from .transitions import close_with_error, resume_after
 from .websocket import send_ping
 from .websocket_end import NO_CLOSE_FRAME, close_timed_out, disconnect, fail, pong_timed_out
@@ -59,12 +60,6 @@ def _event_stream_silent(client: Client, context: Context) -> Outcome:
     return send_keep_alive(client, context)
 
 
-def _write_timed_out(client: Client, context: Context) -> Outcome:
-    """The client has taken nothing for too long, or too little."""
-    is_stalled = context.tick_started_at >= client.waiting_since + context.limits.stall_timeout
-    return disconnect(client, CloseReason.WRITE_STALL if is_stalled else CloseReason.TOO_SLOW)
-
-
 def _linger_timed_out(client: Client, context: Context) -> Outcome:
     """The peer has not ended its side after our last byte."""
     return disconnect(client, client.outgoing.reason)
@@ -91,7 +86,7 @@ TIMED_OUT: Final[dict[Waiting, Callable[[Client, Context], Outcome]]] = {
     Waiting.RESPONSE: response_timed_out,
     Waiting.CHUNK: stream_timed_out,
     Waiting.SSE: _event_stream_silent,
-    Waiting.WRITE: _write_timed_out,
+    Waiting.WRITE: look_at_reader,
     Waiting.LINGER: _linger_timed_out,
     Waiting.PING: send_ping,
     Waiting.PONG: pong_timed_out,

@@ -29,6 +29,7 @@ from ..events import (
     Postponed,
     Received,
     SendMessages,
+    SendQueueRead,
     Stalled,
     StreamChunk,
     StreamEnded,
@@ -55,7 +56,14 @@ from .client import (
     with_incoming,
     with_outgoing,
 )
-from .client_status import is_at_rest, is_close_due, is_in_pieces, is_polling, may_parse
+from .client_status import (
+    has_more_behind,
+    is_at_rest,
+    is_close_due,
+    is_in_pieces,
+    is_polling,
+    may_parse,
+)
 from .context import Context, Outcome
 from .deadlines import Waiting, waiting_for
 from .event_stream import event_stream_half_closed, stop_event_stream
@@ -77,6 +85,7 @@ from .responses import (
     send_error_response,
     take_responses,
 )
+from .slow_readers import on_send_queue_read
 from .subscriber import CloseState
 from .websocket import on_delivered, receive_frames, websocket_half_closed, websocket_writable
 from .websocket_end import (
@@ -333,8 +342,8 @@ def on_stalled(client: Client, event: Stalled, context: Context) -> Outcome:
 def on_writable(client: Client, event: Writable, context: Context) -> Outcome:
     """Send the outbox, as if all of it would be taken.
 
-    If that is more than the budget, nothing is pulled and nothing parsed until the kernel has room
-    once more.
+    If that is more than the budget, what waits behind it to be pulled or parsed waits until the
+    kernel has room once more.
     """
     if client.incoming.phase in WEBSOCKET_PHASES:
         return websocket_writable(client, context)
@@ -343,7 +352,7 @@ def on_writable(client: Client, event: Writable, context: Context) -> Outcome:
     segments = client.outgoing.outbox
     then = Then.SHUT if client.incoming.phase is Phase.LINGER else Then.KEEP
     length, streaming = total_len(segments), client.outgoing.streaming
-    is_full = length > context.limits.max_outbox_len
+    is_full = length > context.limits.max_outbox_len and has_more_behind(client)
     has_more = is_full or (streaming is not None and streaming.is_file)
     outgoing = with_outbox(client.outgoing, (), has_more and then is Then.KEEP)
     client = after_send(client, outgoing, context.now, length)
@@ -372,6 +381,7 @@ TRANSITIONS: Final[dict[type, Transition]] = {
     SendMessages: Transition(on_send_messages),
     Stalled: Transition(on_stalled),
     Writable: Transition(on_writable),
+    SendQueueRead: Transition(on_send_queue_read),
     StreamChunk: Transition(on_stream_chunk, has_ticket=True),
     StreamEnded: Transition(on_stream_ended, has_ticket=True),
     FileSent: Transition(on_file_sent, has_ticket=True),

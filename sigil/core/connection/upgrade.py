@@ -18,7 +18,7 @@ from ..broadcast.entry import Subscription
 from ..broadcast.joining import Joining, join
 from ..broadcast.negotiation import negotiate
 from ..close_reasons import CLOSE_INFO, CloseReason
-from ..effects import CallWsOpen
+from ..effects import CallWsOpen, LimitUnsent
 from ..http.bodies import Upgrade
 from ..http.head import Head, request_of
 from ..http.request_line import query_value
@@ -91,7 +91,8 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
             rules, first_heartbeat(head, subscription, context), asks_for_heartbeats(head, limits)
         ),
     )
-    client, effects = write(client, (encoded, *_opening(head, subscription, joining, limits)))
+    client, sent = write(client, (encoded, *_opening(head, subscription, joining, limits)))
+    effects = [LimitUnsent(client.conn), *sent]
     opening = CallWsOpen(client.conn, request_of(head, b"", client.peer, client.conn))
     if not incoming.buffer:
         return client, [*effects, opening]

@@ -23,6 +23,7 @@ from ..conn import Conn
 from ..connection.client import Client
 from ..connection.client_status import incoming_len, is_subscriber, outgoing_len
 from ..connection.deadlines import Waiting, waiting_for
+from ..connection.read_lag import read_len
 from ..value import Value
 from .slots import Draft
 
@@ -161,7 +162,7 @@ def _read_rate(client: Client, now: float) -> float:
     read_lag = client.outgoing.read_lag
     if read_lag is None:
         return 0.0
-    return (client.bytes_out - read_lag.bytes_out) / max(now - read_lag.since, SECONDS_MIN)
+    return read_len(client, read_lag) / max(now - read_lag.since, SECONDS_MIN)
 
 
 def slowest_senders(clients: Iterable[Client], now: float) -> list[Conn]:

@@ -40,16 +40,16 @@ class Acceptor:
         self,
         listeners: Sequence[socket.socket],
         poller: Poller,
-        tcp_notsent_lowat: int,
+        unsent_mark: int,
         is_ours: bool,
     ) -> None:
         self._listeners = tuple(listeners)
         self._is_ours = is_ours
         self._poller = poller
-        self._tcp_notsent_lowat: int | None = tcp_notsent_lowat
+        self._unsent_mark: int | None = unsent_mark
         """For connections that do not have it from their listening socket: None once all have."""
         for listener in self._listeners:
-            set_options(listener, tcp_notsent_lowat)
+            set_options(listener, unsent_mark)
         self.at_close = ExitStack()
         """What is done when the listening sockets are closed."""
         self._is_watched = False
@@ -92,16 +92,16 @@ class Acceptor:
         are no more.
         """
         first, *others = self._listeners
-        accepted = accept_waiting(first, max_count, self._tcp_notsent_lowat)
+        accepted = accept_waiting(first, max_count, self._unsent_mark)
         sockets = accepted.sockets
         for listener in others:
             if accepted.stopped is AcceptStop.NO_MORE:
                 left_count = max_count - len(sockets)
-                accepted = accept_waiting(listener, left_count, self._tcp_notsent_lowat)
+                accepted = accept_waiting(listener, left_count, self._unsent_mark)
                 sockets += accepted.sockets
         self._listeners = (*others, first)
         if accepted.stopped is AcceptStop.NO_MORE and _HANDS_ON_OPTIONS:
-            self._tcp_notsent_lowat = None  # whoever came before they were set is gone
+            self._unsent_mark = None  # whoever came before they were set is gone
         self.is_exhausted = accepted.stopped is AcceptStop.EXHAUSTED
         self._has_accepted = bool(sockets)
         return AcceptedSockets(sockets, accepted.stopped, accepted.error)

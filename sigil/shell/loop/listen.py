@@ -20,6 +20,7 @@ from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
 from ...core.conn import Peer
+from .kernel_buffer import limit_unsent
 
 _OUT_OF_RESOURCES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _NOT_HERE = frozenset((errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT))
@@ -282,7 +283,7 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def accept_waiting(
-    listener: socket.socket, max_count: int, tcp_notsent_lowat: int | None
+    listener: socket.socket, max_count: int, unsent_mark: int | None
 ) -> AcceptedSockets:
     """Up to `max_count` of the connections that are waiting; those that vanished meanwhile are
     passed over. Their options are set, unless they have them (None).
@@ -298,13 +299,13 @@ def accept_waiting(
                 return AcceptedSockets(accepted, AcceptStop.EXHAUSTED, error.errno)
             continue
         connection.setblocking(False)
-        if tcp_notsent_lowat is not None:
-            set_options(connection, tcp_notsent_lowat)
+        if unsent_mark is not None:
+            set_options(connection, unsent_mark)
         accepted.append((connection, peer_of(address)))
     return AcceptedSockets(accepted, AcceptStop.ENOUGH)
 
 
-def set_options(sock: socket.socket, tcp_notsent_lowat: int) -> None:
+def set_options(sock: socket.socket, unsent_mark: int) -> None:
     """Set the options of a TCP connection, or those of all that will come from a listening socket;
     a socket of another kind has none of them.
     """
@@ -312,8 +313,7 @@ def set_options(sock: socket.socket, tcp_notsent_lowat: int) -> None:
         return
     with suppress(OSError):  # it is gone already; the first read will say so
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux and macOS
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, tcp_notsent_lowat)
+    limit_unsent(sock, unsent_mark)
 
 
 def peer_of(address: object) -> Peer:

@@ -26,7 +26,9 @@ from ...core.effects import (
     Effect,
     FanOut,
     Interest,
+    LimitUnsent,
     Log,
+    ReadSendQueue,
     Reject,
     Send,
     Then,
@@ -39,6 +41,7 @@ from ...core.events import (
     HalfClosed,
     Received,
     Segment,
+    SendQueueRead,
     Stalled,
     Writable,
 )
@@ -54,6 +57,7 @@ from .connection_socket import (
     trim,
 )
 from .engine import Engine
+from .kernel_buffer import held_len, limit_unsent
 from .poller import READABLE, Poller, ready_for
 from .rejected import DRAIN_LEN, RejectedSockets
 
@@ -107,6 +111,8 @@ class Sockets:
             Send: self.send,
             FanOut: self.fan_out,
             Watch: self.watch,
+            LimitUnsent: self.limit_unsent,
+            ReadSendQueue: self.read_send_queue,
             Drop: self.drop,
             Adopt: self.adopt,
             Reject: self.reject,
@@ -154,6 +160,19 @@ class Sockets:
         except OSError as error:
             return ConnectionLost(connection.conn, error.errno or 0)
         return None
+
+    def limit_unsent(self, effect: LimitUnsent) -> None:
+        """Let the kernel hold little for a connection from now on."""
+        connection = self._table.find(effect.conn)
+        if connection is not None:
+            limit_unsent(connection.sock, self._engine.snapshot.limits.tcp_notsent_lowat)
+
+    def read_send_queue(self, effect: ReadSendQueue) -> Event | None:
+        """How much the kernel still holds for a connection."""
+        connection = self._table.find(effect.conn)
+        if connection is None:
+            return None
+        return SendQueueRead(effect.conn, held_len(connection.sock))
 
     def drop(self, effect: Drop) -> None:
         """Close a connection and the streams that were for it."""

@@ -27,6 +27,8 @@ from .open_file import BytesSocket, FileShrank, OpenFile, ReadableFile, open_pat
 
 SLOW_SECONDS: Final = 0.002
 """What is sent from memory takes less."""
+CALL_LEN: Final = 2**20
+"""Bytes that are sent in one call: few enough to be read from a disk within milliseconds."""
 READ_LEN: Final = 65_536
 """Bytes of what is read at once, in one call, rather than kept open and sent by the kernel."""
 NOT_FOUND: Final = (
@@ -157,26 +159,27 @@ class FileTransfer:
         """How many bytes a socket takes now, up to so many: none if it has no room. OSError as from
         a socket or a disk, `FileShrank` if the file is shorter than it was.
 
-        If that took long the disk was waited for: the kernel is asked to read what comes next while
+        If that takes long the disk is waited for: the kernel is asked to read what comes next while
         the others have their turn.
         """
-        began = self._clock()
-        taken = self._send_up_to(sock, max_len)
-        if self._clock() - began > SLOW_SECONDS and not self.is_done:
+        ends = self._clock() + SLOW_SECONDS
+        taken = self._send_up_to(sock, max_len, ends)
+        if self._clock() > ends and not self.is_done:
             part = self._parts[self._place]
             if isinstance(part, FileSpan):
                 length = min(max_len, part.length - self._offset)
                 self._file.will_need(part.offset + self._offset, length)
         return taken
 
-    def _send_up_to(self, sock: BytesSocket, max_len: int) -> int:
-        """How many bytes a socket takes now."""
+    def _send_up_to(self, sock: BytesSocket, max_len: int, ends: float) -> int:
+        """How many bytes a socket takes now, in calls that begin before this time."""
         taken = 0
-        while taken < max_len and not self.is_done:
+        while taken < max_len and not self.is_done and not (taken and self._clock() > ends):
             part = self._parts[self._place]
             length = part.length if isinstance(part, FileSpan) else len(part)
+            most = min(length - self._offset, max_len - taken, CALL_LEN)
             try:
-                count = self._send_some(sock, min(length - self._offset, max_len - taken))
+                count = self._send_some(sock, most)
             except (BlockingIOError, InterruptedError):
                 self._is_calling = False
                 return taken

@@ -34,6 +34,7 @@ from sigil.core.effects import (
     Drop,
     Effect,
     FanOut,
+    LimitUnsent,
     Log,
     Send,
     Then,
@@ -132,7 +133,8 @@ def came_back(
 
 def test_the_answer_is_a_head_and_from_then_on_the_stream() -> None:
     server, effects = advance_by(asked(GET), answered(0, Response.sse()))
-    beginning, notice = effects
+    limited, beginning, notice = effects
+    assert limited == LimitUnsent(CONN)
     assert beginning == Send(CONN, (HEAD, b"id: 0-0\n\n"), Then.KEEP)
     assert isinstance(notice, CallSseOpen) and notice.request.conn == CONN
     assert client_of(server).incoming is EVENT_STREAM and is_in_cohort(client_of(server))
@@ -515,7 +517,8 @@ def test_an_end_that_was_decided_before_the_answer_is_the_end_of_the_stream() ->
         FLUSH,
     )
     assert bytes_to(CONN, effects) == HEAD + b"id: 0-0\n\n"
-    assert effect_names(effects) == ["Send", "CallSseOpen", "Send", "CallSseClose"]
+    expected = ["LimitUnsent", "Send", "CallSseOpen", "Send", "CallSseClose"]
+    assert effect_names(effects) == expected
     _, effects = advance_by(
         asked(GET + b"no request\r\n\r\n"), answered(0, Response.sse()), told("a"), FLUSH
     )

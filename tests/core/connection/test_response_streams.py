@@ -3,7 +3,7 @@
 import pytest
 
 from sigil.core.close_reasons import CloseReason
-from sigil.core.effects import CallClose, CloseBody, Drop, Log, Pull, Send, Then
+from sigil.core.effects import CallClose, CloseBody, Drop, LimitUnsent, Log, Pull, Send, Then
 from sigil.core.events import (
     Event,
     HandlerFailed,
@@ -55,7 +55,8 @@ def streaming(
 
 def test_a_stream_is_asked_piece_by_piece_and_sent_in_chunks() -> None:
     server, effects = streaming()
-    assert same(effects, [Send(CONN, (STREAM_TOP,), Then.KEEP), Pull(ticket(0))])
+    top = Send(CONN, (STREAM_TOP,), Then.KEEP)
+    assert same(effects, [LimitUnsent(CONN), top, Pull(ticket(0))])
     server, effects = advance_by(server, StreamChunk(ticket(0), b"hello"))
     assert same(effects, [Send(CONN, (b"5\r\nhello\r\n",), Then.KEEP), Pull(ticket(0))])
     server, effects = advance_by(server, StreamEnded(ticket(0)))
@@ -69,7 +70,7 @@ def test_an_empty_piece_is_skipped() -> None:
 
 def test_answers_behind_a_stream_wait_for_its_end() -> None:
     server, effects = advance_by(asked(get("/1") + get("/2")), answered(0, STREAM), answered(1, OK))
-    assert effect_names(effects) == ["Send", "Pull"]
+    assert effect_names(effects) == ["LimitUnsent", "Send", "Pull"]
     effects = advance_by(server, StreamChunk(ticket(0), b"x"), StreamEnded(ticket(0)))[1]
     assert bytes_of(effects) == b"1\r\nx\r\n0\r\n\r\n" + OK_BYTES
 
@@ -78,7 +79,7 @@ def test_a_stream_to_http_1_0_ends_with_the_connection() -> None:
     old = b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
     server, effects = streaming(data=old)
     assert same(
-        effects[0], Send(CONN, (b"HTTP/1.1 200 OK\r\nConnection: close\r\n" + DATE,), Then.KEEP)
+        effects[1], Send(CONN, (b"HTTP/1.1 200 OK\r\nConnection: close\r\n" + DATE,), Then.KEEP)
     )
     server, effects = advance_by(server, StreamChunk(ticket(0), b"hello"))
     assert bytes_of(effects) == b"hello"

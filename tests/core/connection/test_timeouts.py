@@ -79,7 +79,7 @@ def test_a_silent_event_stream_gets_a_comment_in_every_interval_and_a_busy_one_n
         asked(GET, Limits(sse_keep_alive_interval=8.0, response_timeout=8.0)),
         answered(0, Response.sse(())),
     )
-    assert effect_names(effects) == ["Send", "Pull"]
+    assert effect_names(effects) == ["LimitUnsent", "Send", "Pull"]
     sent = []
     for second in range(1, 60):
         server, effects = advance_by(server, at(float(second)))

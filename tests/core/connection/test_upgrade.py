@@ -46,12 +46,12 @@ from tests.support.requests import GET, UPGRADE
 
 def test_an_upgrade_is_answered_and_the_program_is_told_before_anything_is_heard() -> None:
     server, effects = advance_by(asked(UPGRADE), answered(0, ACCEPTING))
-    assert effect_names(effects) == ["Send", "CallWsOpen"]
+    assert effect_names(effects) == ["LimitUnsent", "Send", "CallWsOpen"]
     assert bytes_of(effects).startswith(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
     )
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in bytes_of(effects)
-    welcome = effects[1]
+    welcome = effects[2]
     assert isinstance(welcome, CallWsOpen)
     assert (welcome.request.path, welcome.request.headers["host"], welcome.request.body) == (
         "/chat",

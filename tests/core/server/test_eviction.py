@@ -5,7 +5,7 @@ from math import inf
 import pytest
 
 from sigil.core.conn import Conn, Ticket
-from sigil.core.connection.deadlines import Waiting, deadline_of, waiting_for
+from sigil.core.connection.deadlines import Waiting, deadline_of, timeout_of, waiting_for
 from sigil.core.effects import Handle, Watch
 from sigil.core.events import (
     Accepted,
@@ -317,7 +317,8 @@ def test_who_has_caught_up_and_falls_behind_before_the_next_turn_has_all_its_tim
     )
     data, now = bytes_of(effects), counted_now(server)
     server, _ = advance_by(server, Stalled(conn(0), 0, (data,)), at(1_004.0))
-    assert deadline_of(next(clients_of(server.slots)), RATES) == now + 5.0
+    client = next(clients_of(server.slots))
+    assert timeout_of(client, waiting_for(client), RATES) == now + 5.0
 
 
 # -- requests per connection -----------------------------------------------------------------------

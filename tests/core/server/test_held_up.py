@@ -53,6 +53,7 @@ from tests.support.core_driver import (
     same,
     serving,
     ticket,
+    told_what_is_held,
 )
 from tests.support.core_websockets import FLUSH, binary, close, just_upgraded, open_websocket, text
 from tests.support.requests import GET
@@ -252,7 +253,7 @@ def ended_at(server: Server, beat: float, part: float = 0.5) -> float:
     for tick in range(1, int(30.0 / beat)):
         now = start + tick * beat
         events = [TickStarted(now, 0), InputRead(), TimeRead(now + part * beat, 0), FLUSH]
-        server, effects = advance(server, events)
+        server, effects = told_what_is_held(*advance(server, events))
         if effects:
             return now - start
     return inf
