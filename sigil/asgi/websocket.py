@@ -279,8 +279,7 @@ class WebSocketExchange(Exchange):
         self._runner.post(self._wake)
 
     def _on_ws_close(self, server: HttpServer, conn: Conn, reason: CloseReason, code: int) -> None:
-        """The WebSocket has ended."""
-        self._is_lost = True
+        """The WebSocket has ended; the application may not know yet that it was opened."""
         self._runner.post(self._finish, code, server.close_text(conn))
 
     def _on_refused(self) -> None:

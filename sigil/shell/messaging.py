@@ -208,6 +208,12 @@ class Messaging(Questions):
             raise TypeError(f"what is called is a function, not {type(function).__name__}")
         self._post(Called(function, args))
 
+    def _set_wake(self, wake_here: Callable[[], bool] | None) -> None:
+        """Set what wakes the host of the server where it can without a system call, and returns
+        False where it cannot. For hosts of the server.
+        """
+        self._mailbox.wake_here = wake_here
+
     def _post(self, item: Posted) -> None:
         """Leave something for the next tick, and wake the server if it waits; may be called from
         any thread.

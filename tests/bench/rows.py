@@ -32,7 +32,8 @@ class Http(NamedTuple):
 
     `body` is what must come back, =N for N letters x. With `is_closing` every request has a
     connection of its own, which the server closes; with `has_log` it writes its access log.
-    `interface` is how the program speaks to its server: as its users write for it, or "wsgi".
+    `interface` is how the program speaks to its server: as its users write for it, "wsgi" or
+    "asgi".
     """
 
     conn_cnt: int
@@ -193,28 +194,43 @@ HTTP_ROWS = (
 WSGI = Http(64, 1, GET, interface="wsgi")
 
 
-def wsgi_rows() -> list[Row]:
-    """Requests to an application of WSGI in four threads, beside waitress."""
+ASGI = WSGI._replace(interface="asgi")
+
+
+def interface_rows(load: Http, name: str, words: str, count: int, yardstick: str) -> list[Row]:
+    """Requests to an application of WSGI or ASGI, beside a server that is known for it."""
     sisters = {
-        "cookie": ("a field and a cookie of the program's", WSGI._replace(answer="cookie")),
+        "cookie": ("a field and a cookie of the program's", load._replace(answer="cookie")),
         "query": (
             "a query that varies",
-            WSGI._replace(request=GET_QUERY, answer="query", body=QUERY_BODY % COUNTER),
+            load._replace(request=GET_QUERY, answer="query", body=QUERY_BODY % COUNTER),
         ),
         "browser": (
             "a browser's head, a cookie that varies, 4 fields, a Set-Cookie",
-            WSGI._replace(request=get_of_browser(COUNTER), answer="browser"),
+            load._replace(request=get_of_browser(COUNTER), answer="browser"),
         ),
         "post": (
             "a POST of 10 KiB, sent back",
-            POST._replace(interface="wsgi"),
+            POST._replace(interface=load.interface),
         ),
     }
-    words = "64 connections, a GET in flight on each"
-    rows = [Row("wsgi", "WSGI", words, WSGI, 8_000, "waitress")]
+    rows = [Row(name, name.upper(), words, load, count, yardstick)]
     for suffix, (more, sister) in sisters.items():
-        rows.append(Row(f"wsgi-{suffix}", "WSGI", more, sister, 6_000, "waitress", "wsgi"))
+        row = f"{name}-{suffix}"
+        rows.append(Row(row, name.upper(), more, sister, count * 3 // 4, yardstick, name))
     return rows
+
+
+def wsgi_rows() -> list[Row]:
+    """Requests to an application of WSGI in four threads, beside waitress."""
+    words = "64 connections, a GET in flight on each"
+    return interface_rows(WSGI, "wsgi", words, 8_000, "waitress")
+
+
+def asgi_rows() -> list[Row]:
+    """Requests to an application of ASGI in the loop that serves, beside uvicorn."""
+    words = "64 connections, a GET in flight on each"
+    return interface_rows(ASGI, "asgi", words, 12_000, "uvicorn")
 
 
 def websocket(name: str, words: str, load: Echo | FanOut, count: int, main: str = "") -> Row:
@@ -259,8 +275,8 @@ REST_ROWS = (
     at_rest("idle-http", "a GET among 10,000 idle connections", Growth("http", 10_000), 4_000),
     at_rest("idle-websocket", "an echo among 10,000 idle", Growth("echo", 10_000), 4_000),
 )
-ROWS = (*HTTP_ROWS, *wsgi_rows(), *WEBSOCKET_ROWS, *REST_ROWS)
-GROUPS = ("HTTP", "WSGI", "Echo", "Fan-out", "At rest")
+ROWS = (*HTTP_ROWS, *wsgi_rows(), *asgi_rows(), *WEBSOCKET_ROWS, *REST_ROWS)
+GROUPS = ("HTTP", "WSGI", "ASGI", "Echo", "Fan-out", "At rest")
 UNITS = {
     Http: "us a request",
     Echo: "us a message",

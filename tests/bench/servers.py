@@ -25,8 +25,9 @@ LIFE_S = 120
 """The alarm of every child."""
 HTTP = frozenset({"http"})
 WSGI = frozenset({"wsgi"})
+ASGI = frozenset({"asgi"})
 WEBSOCKET = frozenset({"echo", "ticks"})
-EVERYTHING = frozenset({"http", "wsgi", "echo", "ticks", "deflate"})
+EVERYTHING = frozenset({"http", "wsgi", "asgi", "echo", "ticks", "deflate"})
 SPARE = 64
 
 
@@ -62,7 +63,7 @@ SERVERS = (
     Server(COMPILED, "sigil", EVERYTHING, has_log=True),
     Server("c-floor", "", EVERYTHING - {"deflate"}, has_log=True, is_floor=True),
     Server("py-floor", "floor", EVERYTHING, has_log=True, is_floor=True),
-    peer("uvicorn", HTTP | WSGI, "uvloop", "httptools")._replace(has_log=True),
+    peer("uvicorn", HTTP | WSGI | ASGI, "uvloop", "httptools")._replace(has_log=True),
     peer("websockets", WEBSOCKET | {"deflate"}),
     peer("picows", WEBSOCKET, "uvloop"),
     peer("cymongoose", HTTP | WEBSOCKET),
@@ -70,7 +71,7 @@ SERVERS = (
     peer("freastal", HTTP, is_late=True),
     peer("bjoern", HTTP | WSGI, is_late=True),
     peer("fastpysgi", HTTP | WSGI, is_late=True),
-    peer("granian", HTTP | WSGI, is_late=True),
+    peer("granian", HTTP | WSGI | ASGI, is_late=True),
     peer("waitress", WSGI),
     peer("gunicorn", WSGI, is_late=True),
 )
@@ -147,7 +148,7 @@ def command_of(server: Server, load: Load, tools: Path, python: str) -> list[str
     if server.program:
         serve = str(HERE / "programs" / "serve.py")
         return [python, serve, server.program, str(LIFE_S), json.dumps(order._asdict())]
-    if order.service in ("http", "wsgi"):
+    if order.service in ("http", "wsgi", "asgi"):
         numbers = (LIFE_S, order.request_sz, int(order.is_closing))
         return [str(tools / "http_floor"), *map(str, numbers), order.head, order.body]
     shape = (

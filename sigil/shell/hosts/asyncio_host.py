@@ -36,6 +36,8 @@ class _Host:
         end.
         """
         self.ended: asyncio.Future[None] = loop.create_future()
+        self._ticks_soon = False
+        """A tick is scheduled behind what the loop does now."""
 
     def begin(self) -> None:
         """Listen, and tick whenever there is reason to."""
@@ -47,7 +49,24 @@ class _Host:
             raise
         self._descriptor = self._server.fileno()
         self._loop.add_reader(self._descriptor, self.tick)
+        self._server._set_wake(self.wake_here)
         self.tick()
+
+    def wake_here(self) -> bool:
+        """Have a tick behind what the loop does now, if this is called by a task of it; False if
+        not: a signal handler may interrupt a loop that waits, which only the descriptor ends.
+        """
+        if asyncio._get_running_loop() is not self._loop or asyncio.current_task() is None:
+            return False
+        if not self._ticks_soon:
+            self._ticks_soon = True
+            self._loop.call_soon(self._tick_soon)
+        return True
+
+    def _tick_soon(self) -> None:
+        self._ticks_soon = False
+        if not self.ended.done():
+            self.tick()
 
     def tick(self) -> None:
         """Tick once, and schedule the next tick that no descriptor causes."""
@@ -99,6 +118,7 @@ class _Host:
 
     def _end(self, error: BaseException | None) -> None:
         """Leave the loop, and cancel handlers that are still running: nobody waits for them."""
+        self._server._set_wake(None)
         self._loop.remove_reader(self._descriptor)
         if self._timer is not None:
             self._timer.cancel()

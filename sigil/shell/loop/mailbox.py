@@ -39,6 +39,8 @@ class Mailbox(Generic[Item]):
         """There is a byte for the sleeper, or will be at once; or it has been read, and what is
         posted is taken behind that.
         """
+        self.wake_here: Callable[[], bool] | None = None
+        """Wakes whoever waits without a system call, if that is possible where it is called."""
         self._waker: socket.socket | None = None
         self._sleeper: socket.socket | None = None
 
@@ -86,6 +88,8 @@ class Mailbox(Generic[Item]):
         """
         waker = self._waker
         if waker is None or self._is_woken:
+            return
+        if self.wake_here is not None and self.wake_here():
             return
         try:
             self._is_woken = True  # before the byte: it may be read at once

@@ -9,6 +9,7 @@ passed to their callbacks, so what they are not to call begins with an underscor
 does not know any implementation.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ...core.conn import Conn
@@ -113,6 +114,9 @@ class Ticked(Protocol):
 
     def _hand_over(self, thread: int) -> None:
         """Only this thread may tick from now on."""
+
+    def _set_wake(self, wake_here: Callable[[], bool] | None) -> None:
+        """What wakes the host where that takes no system call."""
 
     def _set_spawn(self, spawn: Spawn | None) -> None:
         """How coroutines of user code are run from now on."""

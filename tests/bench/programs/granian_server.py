@@ -1,25 +1,27 @@
-"""granian with one worker and WSGI; it starts a process for it, which is counted too."""
+"""granian with one worker, WSGI or ASGI; it starts a process for it, which is counted too."""
 
 import os
 import sys
+from importlib import import_module
 from typing import Any
 
 from orders import BACKLOG, HOST, Order, announce, free_port
-from wsgi import app_of
 
 ANSWER = "SIGIL_BENCH_ANSWER"
+INTERFACE = "SIGIL_BENCH_INTERFACE"
 
 
 def make_app() -> Any:
     """The application, in the worker's process."""
-    return app_of(os.environ[ANSWER])
+    return import_module(os.environ[INTERFACE]).app_of(os.environ[ANSWER])
 
 
 def serve(order: Order) -> None:
     """Serve what is ordered."""
     from granian import Granian
 
-    os.environ[ANSWER] = order.answer
+    interface = "asgi" if order.service == "asgi" else "wsgi"
+    os.environ[ANSWER], os.environ[INTERFACE] = order.answer, interface
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     port = free_port()
     announce(port)
@@ -27,7 +29,7 @@ def serve(order: Order) -> None:
         "granian_server:make_app",
         address=HOST,
         port=port,
-        interface="wsgi",
+        interface=interface,
         workers=1,
         backlog=BACKLOG,
         backpressure=order.room,

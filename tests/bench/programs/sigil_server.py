@@ -57,6 +57,20 @@ def wsgi_handler_of(name: str) -> Callable[[Request], Any]:
     return handler(app_of(name), threads=4)
 
 
+def serve_asgi(order: Order) -> None:
+    """The application that gives this answer, in the loop that serves: that of uvloop."""
+    import uvloop
+    from asgi import app_of
+
+    from sigil import http_server_serve
+    from sigil.asgi import handler
+
+    async def main() -> None:
+        await http_server_serve(make(order, handler(app_of(order.answer)), Callbacks()))
+
+    uvloop.run(main())
+
+
 def make(order: Order, handler: Callable[[Request], Response], callbacks: Callbacks) -> Any:
     """A server that listens."""
     room = order.room + SPARE
@@ -91,6 +105,8 @@ def serve(order: Order) -> None:
         make(order, handler_of(order.answer), Callbacks()).start()
     elif order.service == "wsgi":
         make(order, wsgi_handler_of(order.answer), Callbacks()).start()
+    elif order.service == "asgi":
+        serve_asgi(order)
     elif order.service == "echo":
         echo = Callbacks(ws_message=lambda server, conn, data: server.send(conn, data))
         make(order, upgrade, echo).start()
