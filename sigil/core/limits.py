@@ -103,6 +103,10 @@ class Limits(NamedTuple):
     messages are neither read nor parsed until it takes some. Nor are they while so much is held
     behind a response that is to come first, nor behind a stream until it ends.
     """
+    date_header: bool = True
+    """True: responses have a Date, as RFC 9110 section 6.6.1 wants of a server with a clock. False
+    leaves it out, for peers that compare responses byte for byte.
+    """
 
     # -- files -------------------------------------------------------------------------------------
     max_open_files: int = 1_024

@@ -371,6 +371,25 @@ def test_what_is_written_is_what_is_sent() -> None:
     )
 
 
+def test_without_a_date_an_empty_404_has_the_three_lines_that_it_has_there() -> None:
+    server = server_for(limits=Limits(date_header=False))
+
+    def answer(event: Event[Any]) -> None:
+        server.write_status(event.client_id, "404 Not Found")
+        if server.get_request_method(event.client_id) == "POST":
+            server.write_header(event.client_id, "Content-Type", "text/plain")
+        server.send_response(event.client_id, event.message)
+
+    Diary(server, HTTP_REQUEST_FINISHED=answer)
+    with serving(MemoryWorld, server) as here:
+        client = here.connect(GET + POST + b"foobar")
+        here.until(lambda: client.received.endswith(b"foobar"))
+    assert client.received == (
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\nContent-Type: text/plain\r\n\r\nfoobar"
+    )
+
+
 def test_the_first_part_that_is_written_makes_the_response_chunked() -> None:
     sent, results = written(
         ("write_header", "Content-Type", "text/plain"),

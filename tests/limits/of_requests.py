@@ -50,6 +50,13 @@ def sent(limits: Limits, data: bytes, rest: bytes = b"") -> str:
     return fate(connection)
 
 
+def dated(limits: Limits, seconds: int) -> str:
+    """Which Date the response has that is sent after so many seconds."""
+    client = Client(fine, limits=limits)
+    client.advance(float(seconds))
+    return str(client.get("/").headers.get("date"))
+
+
 # -- connections -----------------------------------------------------------------------------------
 
 
@@ -441,6 +448,16 @@ ROWS = (
         "200 200 200 OK",
         "200 200 200 OK",
     ),
+    Row(
+        "date_header",
+        Limits(),
+        dated,
+        0,
+        1,
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Thu, 01 Jan 1970 00:00:01 GMT",
+    ),
+    Row("date_header", Limits(date_header=False), dated, 0, 1, "None", "None"),
     Row(
         "max_header_len", Limits(max_header_len=200), head, 200, 201, "200 open", "431 LARGE_HEADER"
     ),

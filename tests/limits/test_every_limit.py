@@ -27,6 +27,7 @@ POLICIES = (
     "ws_early_data",
     "compress_websocket",
     "permessage_deflate",
+    "date_header",
     "proxy_protocol",
 )
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "limits.md").read_text(encoding="utf-8")
@@ -109,6 +110,7 @@ def test_every_value_of_a_policy_has_its_row() -> None:
         values["ws_early_data"]
         == values["compress_websocket"]
         == values["permessage_deflate"]
+        == values["date_header"]
         == {False, True}
     )
     assert values["origins"] >= {None, (), ("*",)}

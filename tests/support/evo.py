@@ -100,9 +100,9 @@ class SocketWorld:
         server.start_listening(0)
         self.port = server.port
 
-    def connect(self, data: bytes = b"") -> Raw:
-        """A client that has sent this."""
-        self.raws.append(Raw(self.server.server, data))
+    def connect(self, data: bytes = b"", receive_buffer: int = 0) -> Raw:
+        """A client that has sent this, and which the kernel holds so many bytes for."""
+        self.raws.append(Raw(self.server.server, data, receive_buffer))
         return self.raws[-1]
 
     def until(self, is_so: Callable[[], bool]) -> None:

@@ -59,6 +59,11 @@ def date_field_and_end(seconds: int) -> bytes:
     return f"Date: {format_date(seconds)}\r\n\r\n".encode()
 
 
+def end_of_head(seconds: int, has_date: bool) -> bytes:
+    """What ends a head at that time: the Date field and the empty line, or that alone."""
+    return date_field_and_end(seconds) if has_date else b"\r\n"
+
+
 _STATUS_LINES: Final = {
     status: f"HTTP/1.1 {status} {phrase}\r\n".encode()
     for status, phrase in REASON_PHRASES.items()

@@ -23,7 +23,7 @@ from ..connection.deadlines import deadline_of, lapse
 from ..connection.timeouts import timed_out
 from ..effects import Effect
 from ..events import InputRead, TickStarted, TimeRead
-from ..http.encode import date_field_and_end
+from ..http.encode import end_of_head
 from .batch import Batch
 from .eviction import LONGEST_LOOK
 from .held_up import judged_at, when_read, when_tick_started
@@ -73,7 +73,9 @@ def input_read(server: Server, event: InputRead, parse: Parse) -> tuple[Server, 
 
 def _date_at(server: Server, unix_time: int) -> bytes:
     """The Date field of a second, made anew only if it is another second than before."""
-    return server.date if unix_time == server.unix_time else date_field_and_end(unix_time)
+    if unix_time == server.unix_time:
+        return server.date
+    return end_of_head(unix_time, server.limits.date_header)
 
 
 def _check_deadlines(

@@ -19,7 +19,7 @@ from pyrsistent import PVector, pvector
 from ..broadcast.broadcast import Broadcast, make_broadcast
 from ..conn import Conn
 from ..connection.context import NEVER_ASKS
-from ..http.encode import date_field_and_end
+from ..http.encode import end_of_head
 from ..limits import Limits, shortest_timeout, without_aliases
 from ..value import Value
 from .budgets import NO_LOAD, Load
@@ -157,7 +157,7 @@ def make_server(
         slots=EMPTY,
         now=now,
         unix_time=unix_time,
-        date=date_field_and_end(unix_time),
+        date=end_of_head(unix_time, limits.date_header),
         limits=limits,
         running=ServerState.SERVING,
         wheel=make_wheel(shortest_timeout(limits)),

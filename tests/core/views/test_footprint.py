@@ -107,6 +107,7 @@ NOT_MEMORY = {
     "max_ws_control_frames_per_second": "a rate",
     "max_ws_recv_frame_len": "a frame is part of a message, which `max_ws_message_len` bounds",
     "compress_websocket": "a message in Zstandard counts in every entry, whether anybody has it",
+    "date_header": "a line of each head, or none",
     "origins": "what the program gives, once",
     "proxy_protocol": "what the program gives, once; a header is a beginning of the buffer",
     "ws_early_data": "early frames are bytes of the read, and counted as such",
