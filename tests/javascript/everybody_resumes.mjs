@@ -2,7 +2,8 @@
  * Clients in node that lose their connections and go on where they were: `node everybody_resumes.mjs ADDRESS`.
  *
  * Each prints [its name, "here"] when it is connected, and again each time it is back; and at the end [its name, what it
- * has received], as kind and content.  `ws` and `fetch` are others' code, which only repeats the position that it is told.
+ * has received], as kind and content; what nobody has caught is printed as a failure of all.  `ws` and `fetch` are
+ * others' code, which only repeats the position that it is told.
  */
 import { connect, decompress, Plain, print, WebSocket } from "./support.mjs";
 
@@ -34,11 +35,23 @@ function receive(name, options, received = [], after = "") {
   });
 }
 
-/** With `fetch`, read by hand: the id of an event is the position. */
+/**
+ * With `fetch`, read by hand: the id of an event is the position.  It asks again when it fails, too: a connection that it
+ * has kept, from a long-poll say, may be closed while it asks (RFC 9112, section 9.3.1).
+ */
 async function receiveEvents(name) {
   const received = [];
   let after = "";
   while (received.at(-1) !== brief(END)) {
+    try {
+      await receiveOnce();
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }
+  print([name, received]);
+
+  async function receiveOnce() {
     const response = await fetch(eventsUrl, { headers: { Accept: "text/event-stream", "Last-Event-ID": after } });
     let text = "";
     print([name, "here"]);
@@ -54,7 +67,6 @@ async function receiveEvents(name) {
       if (received.at(-1) === brief(END)) break;
     }
   }
-  print([name, received]);
 }
 
 /** With sigil's client over one transport. */
@@ -71,6 +83,8 @@ async function receiveBySigil(name, transport, options = {}) {
   print([name, received]);
   stream.close();
 }
+
+process.on("uncaughtException", error => print(["node", `failed: ${error.stack}`]));
 
 receive("ws plain", { perMessageDeflate: false });
 receive("ws deflate", {});

@@ -16,7 +16,7 @@ from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
-from queue import Queue
+from queue import Empty, Queue
 from typing import Any
 
 import aiohttp
@@ -175,7 +175,6 @@ async def with_polls(address: str, name: str, told: Told) -> None:
     """A client of the library `aiohttp` that asks again and again."""
     received: list[str] = []
     after = ""
-    told([name, "here"])
     async with aiohttp.ClientSession(headers={"Accept": "application/x-ndjson"}) as session:
         while received[-1:] != [brief(END)]:
             try:
@@ -189,6 +188,8 @@ async def with_polls(address: str, name: str, told: Told) -> None:
                 if "text" in line or "base64" in line:
                     data = line.get("text", b64decode(line.get("base64", "")))
                     received.append(brief(data))
+                if not after:
+                    told([name, "here"])
                 after = line["position"]
     told([name, received])
 
@@ -228,17 +229,20 @@ class Run:
         """All are connected; or again, but for who only asks again, which is nothing to be told."""
         left = {name for name in self._names if not (again and "poll" in name)}
         while left:
-            left.discard(self._next("here"))
+            left.discard(self._next("here", left))
 
     def until_received(self) -> None:
         """All have received everything."""
-        while len(self.received) < len(self._names):
-            self._next("")
+        while left := set(self._names) - set(self.received):
+            self._next("", left)
 
-    def _next(self, what: str) -> str:
+    def _next(self, what: str, awaited: set[str]) -> str:
         """Who has reported this; or nobody, if it was something else."""
-        name, value = self._app.told.get(timeout=PATIENCE_S)
-        assert value != "gap", name
+        try:
+            name, value = self._app.told.get(timeout=PATIENCE_S)
+        except Empty:
+            raise AssertionError(f"nothing comes from {sorted(awaited)}") from None
+        assert value == "here" or isinstance(value, list), f"{name}: {value}"
         if isinstance(value, list):
             self.received[name] = value
         return str(name) if value == what else ""
@@ -252,8 +256,16 @@ class Run:
 
 
 async def in_python(address: str, told: Told) -> None:
-    """All clients in Python, until each has everything."""
-    await asyncio.gather(*(client(address, name, told) for name, client in IN_PYTHON.items()))
+    """All clients in Python, until each has everything; one that fails reports it."""
+
+    async def reporting(name: str) -> None:
+        try:
+            await IN_PYTHON[name](address, name, told)
+        except Exception as error:
+            told([name, f"failed: {error!r}"])
+            raise
+
+    await asyncio.gather(*map(reporting, IN_PYTHON))
 
 
 @pytest.mark.parametrize(
