@@ -14,6 +14,7 @@ that is expected (xfail) is no skip: that test has run.
 import gc
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -27,6 +28,17 @@ ACCEPTED = {
     "this machine has no IPv6 loopback": "its kernel has none; nothing can be installed",
     "it looks at how Python runs the core, and this core is compiled": "it runs on the pure one",
 }
+HERE = Path(__file__).resolve().parent
+LONGEST = (
+    "adversity/test_failing_calls.py",
+    "adversity/test_failing_websocket_calls.py",
+    "docs/test_site.py",
+    "world/test_world.py",
+    "docs/test_programs.py",
+    "autobahn/test_autobahn_sample.py",
+    "core/server/test_work.py",
+)
+"""Files of tests, the one that takes longest first."""
 
 
 def refusal(reason: str) -> str:
@@ -73,6 +85,18 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
         if refusal(reason):
             report.outcome, report.longrepr = "failed", refusal(reason)
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One process for a few files, which would not begin sooner in more; else one for each core."""
+    return 0 if all(".py" in Path(name).name for name in config.args) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest begin first, so that no process is left with one at the end."""
+    ranks = {HERE / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 def pytest_collection_finish() -> None:

@@ -27,6 +27,7 @@ from tests.support.sources import (
     module_of,
     name_of,
 )
+from tests.support.tables import of_each
 
 READING_ORDER = (
     ("build", "bounded_repr", "value"),
@@ -62,7 +63,7 @@ APPS = [path for path in SIGIL if is_below(module_of(path), "sigil.apps")]
 FACES = ("sigil.asgi", "sigil.evo", "sigil.wsgi")
 """What serves programs that were written for other servers."""
 
-every_core_file = pytest.mark.parametrize("path", CORE, ids=name_of)
+every_core_file = of_each(CORE, name_of)
 
 
 def step_of(module: str) -> int:
@@ -120,13 +121,13 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert circle_in({module: modules_used(path) for module, path in MODULES.items()}) == []
 
 
-@pytest.mark.parametrize("path", SHELL, ids=name_of)
+@of_each(SHELL, name_of)
 def test_the_shell_does_not_know_the_programs_that_use_it(path: Path) -> None:
     users = ("sigil.apps", "sigil.cli", "sigil.browser", "sigil.testing", *FACES)
     assert [module for module in modules_used(path) if is_below(module, *users)] == []
 
 
-@pytest.mark.parametrize("path", APPS, ids=name_of)
+@of_each(APPS, name_of)
 def test_programs_use_what_every_user_has_and_views_of_the_core(path: Path) -> None:
     allowed = ("sigil.apps", "sigil.core.views")
     assert [
@@ -158,7 +159,7 @@ def test_only_the_command_uses_the_programs() -> None:
     assert [module for module in users if not is_below(module, "sigil.apps", "sigil.cli")] == []
 
 
-@pytest.mark.parametrize("path", [*SIGIL, *TESTS], ids=name_of)
+@of_each([*SIGIL, *TESTS], name_of)
 def test_no_file_imports_a_private_name_of_another(path: Path) -> None:
     assert private_names(imports_of(path)) == []
 

@@ -10,9 +10,8 @@ more than a module stands in `WHOLE`. An `__init__` that hands things on needs n
 
 from pathlib import Path
 
-import pytest
-
 from tests.support.sources import ROOT, SIGIL, TESTS, name_of
+from tests.support.tables import of_each
 
 MIRRORED = ("core", "shell", "browser", "testing", "apps", "cli", "evo", "wsgi", "asgi")
 """The folders of sigil whose tests lie in folders of the same name."""
@@ -132,18 +131,18 @@ def place_of(module: str) -> str:
     return next(filter(None, places), "")
 
 
-@pytest.mark.parametrize("module", MODULES)
+@of_each(MODULES)
 def test_a_module_has_its_test_file_or_is_tested_elsewhere(module: str) -> None:
     assert module in COVERED or place_of(module)
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
+@of_each(FILES, name_of)
 def test_a_test_file_has_its_module_or_is_about_the_whole(path: Path) -> None:
     name = path.relative_to(ROOT / "tests").with_suffix("").as_posix()
     assert module_of_test(name, MODULES) or name in WHOLE
 
 
-@pytest.mark.parametrize("module", ELSEWHERE)
+@of_each(ELSEWHERE)
 def test_what_is_tested_elsewhere_is_there_and_has_no_file_of_its_own(module: str) -> None:
     assert (ROOT / ELSEWHERE[module]).exists()
     assert module not in COVERED

@@ -15,8 +15,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
-
 from sigil import HttpServer, Limits, Response, make_http_server
 from sigil.core.connection.client import Phase
 from sigil.core.http.encode import Encoded, encode_response
@@ -25,6 +23,7 @@ from sigil.core.parse_result import Malformed, NeedMore
 from tests.support.core_driver import asked, client_of, head_of
 from tests.support.requests import GET
 from tests.support.sources import ROOT
+from tests.support.tables import of_each
 
 PAGE = ROOT / "docs" / "parity.md"
 
@@ -107,7 +106,7 @@ def test_no_name_of_the_original_is_left_out() -> None:
     assert len(set(told)) == len(told)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.there)
+@of_each(ROWS, lambda row: row.there)
 def test_a_row_names_what_there_is_and_its_proof_or_says_why_not(row: Row) -> None:
     names = re.findall(r"`(sigil\.[\w.]+)`", f"{row.here} {row.difference}")
     assert all(imported(name) is not None for name in names)

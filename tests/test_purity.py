@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.sources import CORE, ROOT, name_of
+from tests.support.tables import of_each
 
 FORBIDDEN = frozenset(
     (
@@ -34,7 +35,7 @@ FORBIDDEN = frozenset(
 UNSPEAKABLE = frozenset(("open", "print", "input", "exec", "eval", "__import__"))
 BASES = frozenset(("NamedTuple", "Value", "IntEnum", "Enum", "ValueError"))
 
-every_core_file = pytest.mark.parametrize("path", CORE, ids=name_of)
+every_core_file = of_each(CORE, name_of)
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:

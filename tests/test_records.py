@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.sources import ROOT, SIGIL, parse
+from tests.support.tables import of_each
 
 
 def value_classes() -> Iterator[tuple[ast.ClassDef, Path]]:
@@ -87,7 +88,7 @@ def constructor_faults(node: ast.ClassDef, fields: list[str], derived: list[str]
     return found
 
 
-@pytest.mark.parametrize("name", VALUE_CLASSES)
+@of_each(VALUE_CLASSES)
 def test_a_value_class_has_the_form_of_one(name: str) -> None:
     assert faults(VALUE_CLASSES[name][0]) == []
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.sources import CORE, ROOT, SIGIL, TESTS, Function, name_of, parse
+from tests.support.tables import of_each
 
 TABLES = frozenset(("close_reasons.py",))
 """Files that are tables and may be as long as their table."""
@@ -33,10 +34,10 @@ METAPHORS_ALLOWED: dict[str, frozenset[str]] = {}
 """By file: words that mean there what they mean in English."""
 
 
-every_file = pytest.mark.parametrize("path", SIGIL, ids=name_of)
-every_core_file = pytest.mark.parametrize("path", CORE, ids=name_of)
-every_text = pytest.mark.parametrize("path", [*SIGIL, *TESTS], ids=name_of)
-every_test = pytest.mark.parametrize("path", TESTS, ids=name_of)
+every_file = of_each(SIGIL, name_of)
+every_core_file = of_each(CORE, name_of)
+every_text = of_each([*SIGIL, *TESTS], name_of)
+every_test = of_each(TESTS, name_of)
 
 
 class Part(NamedTuple):

@@ -332,7 +332,7 @@ def test_a_deferred_may_be_resolved_by_a_signal_handler_at_any_instant(name: str
         ended.set()
 
     threading.Thread(target=work, daemon=True).start()
-    assert ended.wait(2.0), "it is locked"
+    assert ended.wait(PATIENCE), "it is locked"
     assert delivered == [None]
 
 

@@ -46,7 +46,7 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 HOST = "127.0.0.1"
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 POLL_S = 0.05
 INSTALL_S = 300
 AUTOBAHN = "autobahntestsuite==25.10.1"

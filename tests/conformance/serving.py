@@ -14,7 +14,7 @@ from sigil import Limits, Request, Response, make_http_server
 from tests.conformance.case import show_body
 
 TICK = 0.02
-PATIENCE = 5.0
+PATIENCE = 60.0
 
 
 def echo(request: Request) -> Response:

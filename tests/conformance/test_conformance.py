@@ -11,7 +11,7 @@ notes of the table.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -19,6 +19,7 @@ from tests.conformance.case import Answer, Case, End, Expect, get, lines, seen, 
 from tests.conformance.serving import Serving
 from tests.conformance.table import CASES
 from tests.conformance.wire import Reply, Wire
+from tests.support.tables import check_each, of_each
 
 FIRST = Case(
     "first", get(target=b"/first"), stays(seen(target="/first")), "A good request (RFC 9112 3)."
@@ -29,6 +30,11 @@ DATE = re.compile(
     r"\d\d:\d\d:\d\d GMT"
 )
 NAMES = [case.name for case in CASES]
+
+
+def name_of(case: Case) -> str:
+    """What a report calls it."""
+    return case.name
 
 
 @pytest.fixture(scope="module")
@@ -140,35 +146,49 @@ def check_case(connection: Wire, expect: Expect) -> None:
 # -- the cases, three ways -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", CASES, ids=NAMES)
-def test_whole(serving: Serving, case: Case) -> None:
+def check_cases(serving: Serving, check: Callable[[Wire, Case], None]) -> None:
+    """Every case in one way, each on a connection of its own."""
+
+    def check_one(case: Case) -> None:
+        serving.check()
+        with Wire(serving.port) as connection:
+            check(connection, case)
+
+    check_each(CASES, check_one, name_of)
+
+
+def test_whole(serving: Serving) -> None:
     """The request arrives in as few reads as the kernel likes."""
-    serving.check()
-    with Wire(serving.port) as connection:
+
+    def check(connection: Wire, case: Case) -> None:
         connection.send(case.raw)
         check_case(connection, case.expect)
 
+    check_cases(serving, check)
 
-@pytest.mark.parametrize("case", CASES, ids=NAMES)
-def test_byte_by_byte(serving: Serving, case: Case) -> None:
+
+def test_byte_by_byte(serving: Serving) -> None:
     """The request arrives a byte at a time; the verdict must not depend on it."""
-    serving.check()
-    with Wire(serving.port) as connection:
+
+    def check(connection: Wire, case: Case) -> None:
         connection.dribble(case.raw, serving.settle)
         check_case(connection, case.expect)
 
+    check_cases(serving, check)
 
-@pytest.mark.parametrize("case", CASES, ids=NAMES)
-def test_behind_a_good_request(serving: Serving, case: Case) -> None:
+
+def test_behind_a_good_request(serving: Serving) -> None:
     """The request arrives in one write with a good one before it, whose answer comes first and
     intact.
     """
-    serving.check()
-    with Wire(serving.port) as connection:
+
+    def check(connection: Wire, case: Case) -> None:
         connection.send(FIRST.raw + case.raw)
         check_case(
             connection, Expect((*FIRST.expect.answers, *case.expect.answers), case.expect.end)
         )
+
+    check_cases(serving, check)
 
 
 # -- the table and the checks themselves -----------------------------------------------------------
@@ -181,7 +201,7 @@ def test_the_table_is_large_and_has_no_doubles() -> None:
     assert len({(case.raw, case.expect) for case in CASES}) == len(CASES)
 
 
-@pytest.mark.parametrize("case", CASES, ids=NAMES)
+@of_each(CASES, name_of)
 def test_the_row_is_sound(case: Case) -> None:
     """A row says why, names its RFC, says what was understood wherever a handler answers, and ends
     as its end says.

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import h11
 
-LIMIT = 2.0
+LIMIT = 60.0
 EDGE = 300
 READ = 65536
 

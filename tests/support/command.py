@@ -14,7 +14,9 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import NamedTuple
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
+LIFE_SECONDS = 300.0
+"""No process of a test is there for longer."""
 
 
 APP = """\
@@ -151,7 +153,7 @@ def started(
     folder: Path | None = None,
     descriptors: Sequence[int] = (),
     has_own_group: bool = False,
-    patience: float = PATIENCE_SECONDS,
+    patience: float = LIFE_SECONDS,
 ) -> Iterator["subprocess.Popen[str]"]:
     """A process that is certain to end, after `patience` seconds at the latest: reading its output
     has no deadline of its own.
@@ -189,7 +191,7 @@ def running(
     folder: Path | None = None,
     descriptors: Sequence[int] = (),
     has_own_group: bool = False,
-    patience: float = PATIENCE_SECONDS,
+    patience: float = LIFE_SECONDS,
 ) -> Iterator[Running]:
     with started(
         *words,

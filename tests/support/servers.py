@@ -24,7 +24,7 @@ import h11
 from sigil import Callbacks, HttpServer, Limits, Request, Response, make_http_server
 from tests.support.requests import GET
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 HOST = "127.0.0.1"
 MIB = 2**20
 

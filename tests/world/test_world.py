@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:coroutine .* was never awaited:RuntimeWarning"
 )  # a world may break off
 
-SEEDS, CHUNK = 2_000, 100
+SEEDS, CHUNK = 1_000, 100
 
 
 def broken(seeds: Iterator[int] | range | list[int], is_held_up: bool = False) -> list[str]:

@@ -27,7 +27,7 @@ from sigil.apps.demo.live import drive, make_live
 from sigil.apps.demo.machine import CoreTimes, Interface, Machine, Space, usage
 from sigil.core.http.bodies import EventStream, StreamedBody, Upgrade
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 def reading(second: int) -> Machine:

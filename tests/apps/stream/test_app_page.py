@@ -73,10 +73,9 @@ class Tab:
     def __init__(self, wire: ClientConnection) -> None:
         self._wire = wire
         self._numbers = count(1)
-        target = self._ask("Target.createTarget", {"url": "about:blank"})["targetId"]
-        self._session = self._ask("Target.attachToTarget", {"targetId": target, "flatten": True})[
-            "sessionId"
-        ]
+        self._target = self._ask("Target.createTarget", {"url": "about:blank"})["targetId"]
+        attached = self._ask("Target.attachToTarget", {"targetId": self._target, "flatten": True})
+        self._session = attached["sessionId"]
 
     def _ask(self, method: str, parameters: dict[str, Any], session: str | None = None) -> Any:
         number = next(self._numbers)
@@ -88,6 +87,10 @@ class Tab:
             answer = json.loads(self._wire.recv(PATIENCE_SECONDS))
             if answer.get("id") == number:
                 return answer["result"]
+
+    def close(self) -> None:
+        """Nothing of it goes on: no page looks for a server that is gone."""
+        self._ask("Target.closeTarget", {"targetId": self._target})
 
     def open(self, address: str) -> None:
         self._ask("Page.navigate", {"url": address}, self._session)
@@ -128,7 +131,9 @@ class Tab:
         """Ask until the expression has this value."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while (is_now := self.ask(expression)) != value:
-            assert time.monotonic() < deadline, f"{expression} is {is_now!r}, not {value!r}"
+            assert time.monotonic() < deadline, (
+                f"{expression} is {is_now!r}, not {value!r}; the page is {self.ask(STATE)!r}"
+            )
 
     def choose(self, pill: str) -> None:
         self.ask(
@@ -148,8 +153,10 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClientConnection]
 
 
 @pytest.fixture
-def tab(wire: ClientConnection) -> Tab:
-    return Tab(wire)
+def tab(wire: ClientConnection) -> Iterator[Tab]:
+    tab = Tab(wire)
+    yield tab
+    tab.close()
 
 
 def test_lines_are_drawn_as_what_they_are_and_sorted_by_topic(tab: Tab) -> None:

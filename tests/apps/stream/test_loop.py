@@ -29,6 +29,8 @@ from tests.tools import need, needs
 
 MIB = 2**20
 SAY_SECONDS = 60.0
+LIFE_SECONDS = 300.0
+"""No process of a test is there for longer."""
 needs_proc = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="this system has no /proc"
 )
@@ -107,7 +109,7 @@ class Streaming:
 def streaming(
     *flags: str,
     stdin: int | IO[bytes] = subprocess.PIPE,
-    patience_seconds: float = PATIENCE_SECONDS,
+    patience_seconds: float = LIFE_SECONDS,
     before: tuple[str, ...] = (),
     group: int | None = None,
 ) -> Iterator[Streaming]:

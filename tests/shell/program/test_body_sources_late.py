@@ -30,7 +30,7 @@ from tests.support.event_loops import loops
 from tests.support.requests import GET
 from tests.support.servers import Raw, ask, logged_by, pump, settle, ticking
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 60.0
 LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 on_each_loop = pytest.mark.parametrize("run", loops())

@@ -69,6 +69,8 @@ def test_a_ping_is_answered_in_the_tick_in_which_it_comes(together: bool) -> Non
         slow.arrive(*read)
     assert slow.frames() == [(10, b"alive?")]
     assert slow.seen == []
+    slow.client.advance(4.5)
+    assert slow.seen == ["a"]
 
 
 @pytest.mark.parametrize("leaves", [False, True])

@@ -29,7 +29,7 @@ from sigil import (
 )
 from tests.support.event_loops import loops
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 60.0
 HEAD = b" HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 

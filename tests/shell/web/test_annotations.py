@@ -78,7 +78,7 @@ def test_options_that_make_no_sense_are_refused(make: Any, options: Any) -> None
 def test_httpx_reads_the_marks() -> None:
     server = make_http_server(chain(app, request_id(), server_timing(), security_headers()), port=0)
     with server.serve_in_thread():
-        got = httpx.get(f"http://127.0.0.1:{server.port}/", timeout=20)
+        got = httpx.get(f"http://127.0.0.1:{server.port}/", timeout=60)
     assert got.headers["x-request-id"] == got.text
     assert got.headers["referrer-policy"] == "strict-origin-when-cross-origin"
     assert "server-timing" in got.headers

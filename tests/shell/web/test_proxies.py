@@ -62,7 +62,7 @@ def test_behind_nginx_what_a_client_claims_is_not_believed(tmp_path: Path) -> No
         words = [need("nginx"), "-e", "stderr", "-p", str(tmp_path), "-c"]
         with running([*words, str(tmp_path / "nginx.conf")], port):
             transport = httpx.HTTPTransport(local_address="127.0.0.5")
-            with httpx.Client(transport=transport, timeout=20) as client:
+            with httpx.Client(transport=transport, timeout=60) as client:
                 got = client.get(
                     f"http://127.0.0.1:{port}/",
                     headers={"X-Forwarded-For": "8.8.8.8", "Host": "shop.example"},

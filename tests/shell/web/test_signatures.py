@@ -36,7 +36,7 @@ def test_httpx_comes_back_with_the_cookie_until_it_is_deleted() -> None:
 
     server = make_http_server(app, port=0)
     with server.serve_in_thread():
-        client = httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=20)
+        client = httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60)
         said = [client.get(path).text for path in ("/", "/in", "/", "/out", "/")]
         client.close()
     assert said == ["None", "", "ada", "", "None"]
