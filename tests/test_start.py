@@ -31,8 +31,13 @@ OF_OTHER_PROGRAMS = (
     "sigil.apps.demo",
     "sigil.apps.stream",
     "sigil.apps.files",
+    "sigil.asgi",
+    "sigil.cli.children",
     "sigil.cli.reload",
+    "sigil.cli.supervisor",
+    "sigil.evo",
     "sigil.testing",
+    "sigil.wsgi",
 )
 OF_NOBODY = ("logging.config", "dataclasses", "email", "http.client", "multiprocessing", "platform")
 

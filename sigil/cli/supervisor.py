@@ -13,11 +13,12 @@ import the application, and it decides nothing.
 
 import logging
 import math
+import os
 import selectors
 import signal
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from types import FrameType
@@ -27,7 +28,7 @@ from sigil.apps.terminal import CommandError, print_error
 from sigil.cli.children import Child, Message, Serves, Wants
 from sigil.cli.listening import Listeners, Place, announce, opened
 from sigil.cli.settings import Settings
-from sigil.cli.supervision import next_deadline, step
+from sigil.cli.supervision import START_STATUS, next_deadline, step
 from sigil.cli.team import (
     Announce,
     End,
@@ -91,9 +92,15 @@ class Supervisor:
 
     @contextmanager
     def _handling(self, signals: Iterable[int]) -> Iterator[None]:
-        """Have signals become events, also one that comes just before the loop waits."""
+        """Have signals become events, also one that comes just before the loop waits. A SIGHUP that
+        comes since the terminal is closed is a SIGTERM: nobody is there to see a restart.
+        """
+
+        terminals = list(filter(os.isatty, range(3)))
 
         def on_signal(number: int, frame: FrameType | None) -> None:
+            if number == signal.SIGHUP and has_hung_up(terminals):
+                number = signal.SIGTERM
             self.post(Signalled(number))
 
         before: dict[int, Any] = {
@@ -205,9 +212,7 @@ class Supervisor:
     def _carry_out(self, order: Order) -> None:
         match order:
             case Start():
-                child = Child(self._settings)
-                self._children[order.number] = child
-                self._selector.register(child.channel, selectors.EVENT_READ, order.number)
+                self._start(order.number)
             case Stop():
                 if order.number in self._children:
                     self._children[order.number].stop()
@@ -226,6 +231,22 @@ class Supervisor:
                 self._status = order.status
             case _:
                 assert_never(order)
+
+    def _start(self, number: int) -> None:
+        """Start a process; one that cannot be had counts as one that has failed."""
+        try:
+            child = Child(self._settings)
+        except OSError as error:
+            _LOG.error("a process cannot be started: %s", error)
+            self.post(Exited(number, 0, START_STATUS))
+            return
+        self._children[number] = child
+        self._selector.register(child.channel, selectors.EVENT_READ, number)
+
+
+def has_hung_up(terminals: Sequence[int]) -> bool:
+    """True if the terminal is gone that some of these descriptors were."""
+    return bool(terminals) and not any(map(os.isatty, terminals))
 
 
 def serve_with_workers(settings: Settings) -> int:

@@ -12,6 +12,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -280,6 +282,28 @@ def test_an_http_server_is_served_where_it_says_over_a_unix_socket_and_by_a_desc
             assert server.get("/")[0] == 200
             assert server.end().status == 0
         Client(port).close()  # it goes on listening
+
+
+TERMINAL = """\
+import os, pty, sys
+pid, terminal = pty.fork()
+if not pid:
+    os.execv(sys.executable, [sys.executable, "-m", "sigil", *sys.argv[1:]])
+seen = b""
+while b"listening on http" not in seen:
+    seen += os.read(terminal, 1000)
+os.close(terminal)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_all_end_with_the_terminal_that_they_were_started_in(place: Path) -> None:
+    words = ("serve", "web:app", "--workers", "2", "--port", "0")
+    command = (sys.executable, "-c", TERMINAL, *words)
+    done = subprocess.run(
+        command, cwd=place, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
+    assert (done.stdout, done.returncode) == ("0\n", 0)
 
 
 # -- what cannot be started ------------------------------------------------------------------------
