@@ -44,6 +44,12 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("sigil.error")
 
+ACCEPTS_OF_WORKER = 8
+"""Connections that a worker accepts in one tick, at most."""
+ACCEPT_PAUSE_SECONDS = 0.001
+"""How long a worker leaves newcomers to the others when it has accepted some: enough for an idle
+one to wake up, and few enough for thousands of connections per second.
+"""
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -119,6 +125,9 @@ def limits_from_settings(settings: Settings, limits: Limits | None = None) -> Li
         limits = limits._replace(idle_timeout=settings.timeout_keep_alive)
     if settings.proxy_protocol:
         limits = limits._replace(proxy_protocol=settings.proxy_protocol)
+    if settings.workers > 1:
+        accepts = min(ACCEPTS_OF_WORKER, limits.max_accepts_per_tick)
+        limits = limits._replace(max_accepts_per_tick=accepts)
     if settings.limit_concurrency is None:
         return limits
     return limits._replace(max_connection_cnt=settings.limit_concurrency, full_policy="503")
@@ -226,7 +235,7 @@ def run(
 def run_for(parent: "Parent", service: Service, listeners: Listeners, settings: Settings) -> None:
     """Serve until the parent wants no more, on sockets of all its children."""
     server = service.server
-    server.listen(listeners)
+    server.listen(listeners, pause=ACCEPT_PAUSE_SECONDS if settings.workers > 1 else 0.0)
     with _starting(server, settings.app, parent.report_serving):
         if service.is_async:
             _run_in_asyncio(http_server_serve(server), settings.loop)

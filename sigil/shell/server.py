@@ -188,19 +188,21 @@ class HttpServer(Stopping):
         sock: socket.socket | Sequence[socket.socket] | None = None,
         *,
         shared: bool = True,
+        pause: float = 0.0,
     ) -> None:
         """Open a listening socket at each address of the host, all on one port, or take over
         `sock`, which listens already (TCP or Unix), or several of one host and port.
 
         What was taken over is closed at the end; it is shut down as well, which ends it for every
-        process that has it, unless it is `shared`. OSError with the address if that cannot be;
-        TypeError for what is no socket, and for an SSLSocket, since TLS is not served yet.  Twice
-        is once.
+        process that has it, unless it is `shared`. `pause` is for how many seconds nobody is
+        accepted behind those who were: so processes that share a socket share a burst. OSError with
+        the address if that cannot be; TypeError for what is no socket, and for an SSLSocket, since
+        TLS is not served yet.  Twice is once.
         """
         given = () if sock is None else check_sockets(sock)
         if self.running:
             return
-        self._open(given, is_ours=sock is None or not shared)
+        self._open(given, sock is None or not shared, pause)
         self._expect_start()
         limits = limits_for_process(self._limits)
         self._engine.begin(self._new_state(limits), cached_parser(limits))
@@ -222,7 +224,7 @@ class HttpServer(Stopping):
             next_generation=old.next_generation, totals=old.totals, started_at=old.started_at
         )
 
-    def _open(self, given: Sequence[socket.socket], is_ours: bool) -> None:
+    def _open(self, given: Sequence[socket.socket], is_ours: bool, pause: float) -> None:
         """Open everything a listening server owns, or nothing."""
         with ExitStack() as opened:
             listeners, asked = given, self._settings
@@ -235,7 +237,7 @@ class HttpServer(Stopping):
             name = listeners[0].getsockname()
             poller = Poller()
             opened.callback(poller.close)
-            acceptor = Acceptor(listeners, poller, first_mark(self._limits), is_ours)
+            acceptor = Acceptor(listeners, poller, first_mark(self._limits), is_ours, pause)
             if not given and asked.uds is not None:
                 acceptor.at_close.enter_context(removing_socket_file(listeners[0]))
             self._mailbox.open(poller)

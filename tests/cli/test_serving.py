@@ -42,6 +42,7 @@ def test_flags_become_limits() -> None:
     )
     behind = Settings("serve", proxy_protocol=("10.0.0.0/8",))
     assert limits_from_settings(behind) == Limits(proxy_protocol=("10.0.0.0/8",))
+    assert limits_from_settings(Settings("serve", workers=2)) == Limits(max_accepts_per_tick=8)
 
 
 def test_limits_of_a_server_hold_where_no_flag_says_otherwise() -> None:

@@ -3,6 +3,7 @@ listens; and it listens on sockets of somebody else.
 """
 
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -112,3 +113,39 @@ def test_no_sockets_are_refused() -> None:
     with pytest.raises(TypeError, match=r"is a socket\.socket, not str"):
         server.listen("ab")  # type: ignore[arg-type]
     assert not server.running
+
+
+def test_a_pause_leaves_the_rest_of_a_burst_to_others_who_share_the_socket() -> None:
+    limits = Limits(max_accepts_per_tick=2)
+    with socket.create_server((HOST, 0)) as listener:
+        servers = [make(limits=limits) for _ in range(2)]
+        for server in servers:
+            server.listen(listener.dup(), pause=60.0)
+        clients = [socket.create_connection(listener.getsockname()) for _ in range(5)]
+        try:
+            for _ in range(3):
+                for server in servers:
+                    server.tick()
+            assert [server.stats().accepted for server in servers] == [2, 2]
+            now = time.monotonic()
+            for server in servers:
+                deadline = server.next_deadline()
+                assert deadline is not None and now < deadline <= now + 60.0
+        finally:
+            for client in clients:
+                client.close()
+            for server in servers:
+                end(server)
+
+
+def test_a_pause_ends() -> None:
+    with socket.create_server((HOST, 0)) as listener:
+        server = make(limits=Limits(max_accepts_per_tick=1))
+        server.listen(listener.dup(), pause=0.001)
+        with (
+            socket.create_connection(listener.getsockname()),
+            socket.create_connection(listener.getsockname()),
+        ):
+            while server.stats().accepted < 2:
+                server.tick(10.0)
+            end(server)

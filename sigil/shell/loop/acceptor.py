@@ -5,7 +5,8 @@ none (the core says so, and newcomers wait in the kernel); or there are no descr
 (the kernel says so, and asking again at once would only burn the processor). The listening sockets
 are watched exactly while there is room.
 
-Rules: accepting is bounded per tick, over all sockets, which take turns at being the first. When
+Rules: accepting is bounded per tick, over all sockets, which take turns at being the first. Where
+other processes accept from the same sockets, a pause leaves the rest of a burst to them. When
 there are no descriptors or no memory, the core is told, which may close a connection instead; if it
 does not, there is a pause, which ends by itself after `PAUSE_SECONDS`. It does not know what
 becomes of accepted connections.
@@ -42,7 +43,9 @@ class Acceptor:
         poller: Poller,
         unsent_mark: int,
         is_ours: bool,
+        pause: float = 0.0,
     ) -> None:
+        self._pause_seconds = pause
         self._listeners = tuple(listeners)
         self._is_ours = is_ours
         self._poller = poller
@@ -54,9 +57,7 @@ class Acceptor:
         """What is done when the listening sockets are closed."""
         self._is_watched = False
         self.resumes_at: float | None = None
-        """When a pause for want of descriptors or memory ends, on `time.monotonic()`; None if there
-        is none.
-        """
+        """When a pause ends, on `time.monotonic()`; None if there is none."""
         self._has_accepted = False
         self.is_exhausted = False
         """The last newcomer could not be accepted, for want of descriptors or memory."""
@@ -107,12 +108,15 @@ class Acceptor:
         return AcceptedSockets(sockets, accepted.stopped, accepted.error)
 
     def end_tick(self, has_room: bool, is_freed: bool) -> None:
-        """Watch for newcomers in the next tick, if there is room; without descriptors only if some
-        connection was accepted in this one, or was closed (`is_freed`), otherwise a while later.
+        """Watch for newcomers in the next tick, if there is room, or after the pause that is made
+        when some were accepted; without descriptors only if some connection was accepted in this
+        one, or was closed (`is_freed`), otherwise a while later.
         """
         if self.is_exhausted and not (is_freed or self._has_accepted):
             self._pause("no descriptors are left")
-        self.is_exhausted = False
+        elif self._has_accepted and self._pause_seconds:
+            self.resumes_at = time.monotonic() + self._pause_seconds
+        self.is_exhausted = self._has_accepted = False
         self.watch(has_room)
 
     def _pause(self, why: str) -> None:
