@@ -81,6 +81,7 @@ WHOLE = {
     "shell/test_live_state": "how old what a slow reader sees is",
     "asgi/test_conformance": "one table of all that an application may see, under several servers",
     "asgi/test_frameworks": "programs of frameworks, as they are",
+    "asgi/test_starlette_websockets": "what Starlette tries its WebSockets with",
     "shell/test_one_path": "what a request runs through",
 }
 """Test files that belong to no module, and why."""

@@ -412,9 +412,8 @@ def echoed(notes: Notes, port: int) -> Any:
 
 def vanish(notes: Notes, port: int) -> Any:
     """A client that leaves without a word."""
-    websocket = open_(port)
-    websocket.socket.shutdown(2)
-    websocket.socket.close()
+    with open_(port) as websocket:
+        websocket.socket.shutdown(2)
     until(lambda: len(notes) == 2)
     return notes
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -248,10 +249,11 @@ def test_a_stop_closes_with_1001_and_is_told(served: Served) -> None:
     for serve in SERVERS.values():
         own = Served("own")
         own.app = app
-        with serve(own):
-            websocket = open_(own.port).__enter__()
-        with pytest.raises(ConnectionClosed) as closed:
-            websocket.recv(PATIENCE)
+        with ExitStack() as opened:
+            with serve(own):
+                websocket = opened.enter_context(open_(own.port))
+            with pytest.raises(ConnectionClosed) as closed:
+                websocket.recv(PATIENCE)
         assert closed.value.rcvd is not None and closed.value.rcvd.code == 1001
     assert seen == [1001, 1001]
 
@@ -265,8 +267,8 @@ def test_a_subprotocol_that_was_not_offered_is_an_error_of_the_application(
 
     served.app = app
     with logged_by("sigil.error") as lines:
-        with pytest.raises(InvalidStatus) as refused:
-            open_(served.port, subprotocols=["a"]).__enter__()
+        with pytest.raises(InvalidStatus) as refused, open_(served.port, subprotocols=["a"]):
+            pass
         assert refused.value.response.status_code == 500
         until(lambda: bool(lines))
     assert "'other' was not offered" in lines[0]
