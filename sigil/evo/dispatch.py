@@ -5,17 +5,19 @@ from the depths of a poll. So what happens is put into a queue, and the program 
 is handled by the method of its name: one of a subclass, or one that was assigned to the server.
 
 Rules: first in, first out; what is deferred while events are delivered is delivered with the next
-draining. A name that no event has is refused where it is written. A handler that raises is logged
-with its traceback and harms nobody but whom the event is about. It does not know where events come
-from.
+draining. A name that no event has is refused where it is written, and so is a handler that is none,
+or is asynchronous, since nobody would await it. A handler that raises is logged with its traceback
+and harms nobody but whom the event is about. It does not know where events come from.
 """
 
 import logging
 from collections import deque
 from collections.abc import Callable
+from inspect import iscoroutinefunction
+from types import CoroutineType
 from typing import Any, TypeVar
 
-from .events import ASYNC_POLLING_UPDATE, Event, EventType, UnknownEvent, event_name
+from .events import ASYNC_POLLING_UPDATE, EVENT_NAMES, Event, EventType, UnknownEvent, event_name
 
 _LOG = logging.getLogger("sigil.error")
 
@@ -38,13 +40,15 @@ class Dispatcher:
         for name, value in vars(cls).items():
             if callable(value) and _is_name_of_event(name):
                 event_name(name)
+            _check_handler(name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Set an attribute; `UnknownEvent` for a function by the name of no event of this server,
-        which would never be called.
+        which would never be called, TypeError for an event that nothing could handle then.
         """
         if callable(value) and _is_name_of_event(name):
             self._require(event_name(name))
+        _check_handler(name, value)
         object.__setattr__(self, name, value)
 
     # -- events ------------------------------------------------------------------------------------
@@ -69,13 +73,11 @@ class Dispatcher:
         with the event, and for ASYNC_POLLING_UPDATE with nothing. Without a handler, a decorator.
 
         The same as assigning it to the attribute of that name. `UnknownEvent` for an event that
-        this server does not have, TypeError for what is no function.
+        this server does not have, TypeError for what is no function, or an asynchronous one.
         """
         name = self._require(event_name(event))
 
         def assign(function: F) -> F:
-            if not callable(function):
-                raise TypeError(f"{name} is handled by a function, not {type(function).__name__}")
             setattr(self, name, function)
             return function
 
@@ -109,7 +111,7 @@ class Dispatcher:
         """Call the handler of an event with it."""
         event = self._as_event(given)
         try:
-            getattr(self, event.type.name)(event)
+            _require_end(getattr(self, event.type.name)(event))
         except EXIT_EXCEPTIONS:
             raise
         except BaseException as error:
@@ -134,8 +136,9 @@ class Dispatcher:
 
     def _poll_ended(self) -> None:
         """Call the handler of ASYNC_POLLING_UPDATE."""
+        handler: Callable[[], object] = self.ASYNC_POLLING_UPDATE
         try:
-            self.ASYNC_POLLING_UPDATE()
+            _require_end(handler())
         except EXIT_EXCEPTIONS:
             raise
         except BaseException as error:
@@ -151,6 +154,23 @@ class Dispatcher:
 def _is_name_of_event(name: str) -> bool:
     """True for a name in capitals, which no function has but one that handles an event."""
     return name.isupper() and not name.startswith("_")
+
+
+def _check_handler(name: str, value: object) -> None:
+    """TypeError if this is to handle an event, and cannot."""
+    if name not in EVENT_NAMES:
+        return
+    if not callable(value):
+        raise TypeError(f"{name} is handled by a function, not {type(value).__name__}")
+    if iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__):
+        raise TypeError(f"{name} is handled by a function that is not asynchronous")
+
+
+def _require_end(result: object) -> None:
+    """TypeError for what a handler has returned that nobody awaits."""
+    if isinstance(result, CoroutineType):
+        result.close()
+        raise TypeError("a handler of an event is not asynchronous: nobody awaits its coroutine")
 
 
 def _log_error(name: str, error: BaseException) -> None:

@@ -319,10 +319,16 @@ class HttpServer(EventServer):
     # -- events, when they are delivered -----------------------------------------------------------
 
     def _deliver(self, given: object) -> None:
-        """Deliver an event, unless it would say that another byte is next than is."""
+        """Deliver an event, unless it would say that another byte is next than is, or that there
+        is room where the program has meanwhile filled it.
+        """
         if isinstance(given, Event) and given.type is EventType.HTTP_CONNECTION_WRITABLE:
             pending = self._requests.get(given.client_id)
-            if pending is None or pending.offset != given.message:
+            if pending is None:
+                return
+            if pending.is_chunked and not pending.is_behind:
+                given = given._replace(message=pending.offset)  # nobody else tells who waits
+            if pending.offset != given.message:
                 return
         super()._deliver(given)
 
@@ -345,7 +351,7 @@ class HttpServer(EventServer):
         pending = self._requests.get(event.client_id)
         if pending is not None:
             pending.fail()
-            self._forget(pending, is_answered=True)
+            self._forget(pending)
 
     # -- the rest is for this class ----------------------------------------------------------------
 

@@ -194,6 +194,11 @@ class PendingRequest:
         return known
 
     @property
+    def is_chunked(self) -> bool:
+        """True if the body is written in chunks, and has begun."""
+        return self._stage is Stage.CHUNKED
+
+    @property
     def is_behind(self) -> bool:
         """True if the client has to take something before there is room for more."""
         return self._writer is not None and self._writer.is_open and self._room() <= 0

@@ -224,8 +224,9 @@ class WebSocketServer(EventServer):
         self._queue.append(Event(kind, client_id, why, code=code))
 
     def _websocket_drained(self, server: SigilServer, conn: Conn) -> None:
-        self._behind.discard(conn)
-        self._defer(EventType.WEBSOCKET_BACKPRESSURE, self._clients[conn], 0)
+        if conn in self._behind:  # else it was behind with what was broadcast, or a little
+            self._behind.discard(conn)
+            self._defer(EventType.WEBSOCKET_BACKPRESSURE, self._clients[conn], 0)
 
     def _after_failure(self, event: Event[Any], error: BaseException) -> None:
         """A client whose event could not be handled is closed with 1011."""

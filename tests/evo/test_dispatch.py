@@ -1,6 +1,7 @@
 """Events wait, are delivered in order, and are handled by name."""
 
 import logging
+from functools import partial
 from typing import Any
 
 import pytest
@@ -100,6 +101,43 @@ def test_a_name_that_no_event_has_is_refused_where_it_is_written() -> None:
     with pytest.raises(UnknownEvent, match="no WEBSOCKET_BACKPRESSURE comes from a HttpServer"):
         HttpServer().WEBSOCKET_BACKPRESSURE = print  # type: ignore[attr-defined]
     server.MAX = 5  # no function, so none that would never be called
+
+
+def test_an_event_is_handled_by_a_function_that_ends_when_it_returns() -> None:
+    async def later(event: Any) -> None: ...
+
+    class Later:
+        async def __call__(self, event: Any) -> None: ...
+
+    server: Any = Dispatcher()
+    name = STARTED.name
+    for function in (later, partial(later), Later(), Later().__call__):
+        for assign in (partial(server.on, STARTED), partial(setattr, server, name)):
+            with pytest.raises(TypeError, match=f"{name} is handled by a function that is not"):
+                assign(function)
+    with pytest.raises(TypeError, match=f"{ASYNC_POLLING_UPDATE} is handled by a function that"):
+        server.on(ASYNC_POLLING_UPDATE, later)
+    with pytest.raises(TypeError, match=f"{name} is handled by a function that is not"):
+        type("Mine", (Dispatcher,), {name: later})
+    with pytest.raises(TypeError, match=f"{name} is handled by a function, not NoneType"):
+        server.SERVER_STARTED_LISTENING = None
+    with pytest.raises(TypeError, match=f"{name} is handled by a function, not int"):
+        type("Mine", (Dispatcher,), {name: 5})
+
+
+def test_a_coroutine_that_a_handler_returns_is_an_error_in_the_log() -> None:
+    async def later() -> None: ...
+
+    server = Dispatcher()
+    server.on(STARTED, lambda event: later())
+    server.on(ASYNC_POLLING_UPDATE, lambda: later())
+    with logged_by("sigil.error") as lines:
+        server.defer_event(event(1))
+        assert server.process_deferred_events() == 1
+        server._poll_ended()
+    assert lines == [
+        f"the handler of {name} raised" for name in (STARTED.name, ASYNC_POLLING_UPDATE)
+    ]
 
 
 @pytest.mark.parametrize(

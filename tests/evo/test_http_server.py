@@ -521,6 +521,27 @@ def test_a_handler_that_raises_is_a_500_and_harms_no_other(world: type[World]) -
     assert not server._requests
 
 
+def test_what_is_sent_for_a_request_whose_handler_has_raised_is_dropped() -> None:
+    server, statuses = server_for(), list[SendStatus]()
+
+    def begin(event: Event[Any]) -> None:
+        raise ZeroDivisionError("mine")
+
+    def finish(event: Event[Any]) -> None:
+        statuses.append(server.send_response(event.client_id, "late"))
+
+    Diary(server, HTTP_REQUEST_STARTED=begin, HTTP_REQUEST_FINISHED=finish)
+    client = Client(server.handler, callbacks=server.callbacks)
+    connection = client.connect()
+    connection.send(GET)
+    with logged_by("sigil.error") as lines:
+        server.process_deferred_events()
+    client.run_until_idle()
+    assert connection.answers()[0].status == 500
+    assert statuses == [SendStatus.DROPPED]
+    assert lines == ["the handler of HTTP_REQUEST_STARTED raised"]
+
+
 @every_world
 def test_a_handler_that_raises_in_the_middle_breaks_its_response_off(world: type[World]) -> None:
     server = server_for()

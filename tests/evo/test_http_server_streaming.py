@@ -204,6 +204,41 @@ def test_chunks_that_a_client_does_not_take_are_answered_with_backpressure_and_w
     assert answer.answers()[0].body == bytes(1_800) + b"end"
 
 
+def test_who_waits_to_write_chunks_is_told_though_another_has_written_meanwhile() -> None:
+    server = HttpServer(max_buffered_len=1_000)
+    server.add_route("/*")
+    diary = Diary(server)
+    client = Client(server.handler, callbacks=server.callbacks)
+    connection = client.connect(window_len=1_000_000)
+    connection.send(GET)
+    server.process_deferred_events()
+    (id,) = diary.ids
+    assert server.write_response(id, bytes(1_200)) is SendStatus.BACKPRESSURE
+    client.run_until_idle()
+    assert server.has_deferred_events
+    assert server.write_response(id, bytes(300)) is SendStatus.SUCCESS
+    server.process_deferred_events()
+    assert diary.lines[-1] == (WRITABLE, 1, 1_500)
+
+
+def test_there_is_no_room_for_chunks_where_another_has_filled_it_meanwhile() -> None:
+    server = HttpServer(max_buffered_len=1_000)
+    server.add_route("/*")
+    diary = Diary(server)
+    client = Client(server.handler, callbacks=server.callbacks)
+    client.connect(window_len=1_000_000).send(GET)
+    server.process_deferred_events()
+    (id,) = diary.ids
+    assert server.write_response(id, bytes(1_200)) is SendStatus.BACKPRESSURE
+    client.run_until_idle()
+    assert server.write_response(id, bytes(1_300)) is SendStatus.BACKPRESSURE
+    server.process_deferred_events()
+    assert diary.lines[-1][0] != WRITABLE
+    client.run_until_idle()
+    server.process_deferred_events()
+    assert diary.lines[-1] == (WRITABLE, 1, 2_500)
+
+
 def test_who_writes_on_and_on_has_the_body_broken_off_and_is_told() -> None:
     server, statuses = HttpServer(max_buffered_len=1_000), list[SendStatus]()
     server.add_route("/*")

@@ -235,6 +235,20 @@ def test_a_client_that_is_behind_is_told_of_when_it_begins_and_when_it_has_taken
     assert quick.messages() == []
 
 
+def test_who_was_behind_with_what_was_broadcast_is_not_told_of_when_it_has_taken_all() -> None:
+    server, diary, client = in_memory()
+    slow = client.websocket("/", window_len=1_000)
+    statuses = []
+    for _ in range(20):
+        statuses.append(server.broadcast_text_message("x" * 40_000))
+        client.run_until_idle()
+    assert statuses[-1] is BACKPRESSURE
+    assert len([slow.receive() for _ in statuses]) == len(statuses)
+    client.run_until_idle()
+    server.process_deferred_events()
+    assert diary.names == ["SERVER_STARTED_LISTENING", "WEBSOCKET_CONNECTION_ESTABLISHED"]
+
+
 def test_a_client_that_does_not_read_misses_broadcasts_and_stays() -> None:
     limits = WEBSOCKET_LIMITS._replace(outgoing_buffer_sz=200_000)
     server, _, client = in_memory(limits=limits)
