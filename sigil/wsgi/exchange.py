@@ -240,8 +240,9 @@ class Exchange:
         elif writer is not None and writer.is_open:
             writer.fail(error)
         elif not isinstance(error, ConnectionAbortedError):
-            text = "%s: the application raised behind its response"
-            _LOG.error(text, f"{self.request.method} {self.request.target}", exc_info=error)
+            when = "when its client had left" if self._sent is None else "behind its response"
+            about = f"{self.request.method} {self.request.target}"
+            _LOG.error("%s: the application raised %s", about, when, exc_info=error)
 
 
 def with_length(response: Response, length: int) -> Response:

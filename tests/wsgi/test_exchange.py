@@ -323,6 +323,18 @@ def test_what_is_raised_behind_the_response_is_logged(caplog: pytest.LogCaptureF
     assert "KeyError: 'late'" in caplog.text
 
 
+def test_what_is_raised_when_the_client_has_left_is_logged_unless_it_is_that(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for error in (KeyError("a defect"), ConnectionAbortedError("the rest does not come")):
+        deferred = Deferred()
+        deferred.cancel()
+        Exchange(make_request("/"), deferred).fail(error)
+    assert "GET /: the application raised when its client had left" in caplog.text
+    assert "a defect" in caplog.text
+    assert "the rest does not come" not in caplog.text
+
+
 def test_nobody_is_iterated_for_when_the_client_has_left() -> None:
     deferred, steps = Deferred(), []
 
