@@ -76,6 +76,8 @@ def merge_pairs(defaults: Pairs, given: Pairs) -> Merged:
         raise ValueError(prepared)
     keys = prepared.keys
     missing = tuple([pair for pair in defaults if pair[0].lower() not in keys])
+    if not missing:
+        return Merged(given, prepared)
     before = prepare_headers(missing)
     assert isinstance(before, PreparedHeaders), "the default headers can be sent"
     return Merged((*missing, *given), with_fields_before(prepared, before))
