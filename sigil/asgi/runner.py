@@ -147,7 +147,8 @@ class ThreadRunner(Runner):
             except asyncio.CancelledError:
                 self._ended.resolve(None)
             except BaseException as error:
-                started.fail(error)
+                if not started.fail(error):  # it has ended in the middle: nobody would be answered
+                    self.server.stop(0.0)
                 self._ended.fail(error)
             else:
                 self._ended.resolve(None)

@@ -11,6 +11,7 @@ from sigil import Limits, Request, Response, Routes, chain, make_http_server
 from sigil.asgi import handler
 from sigil.testing import Client
 from sigil.web import security_headers, trusted_proxies
+from tests.asgi.serving import Client as Client_
 from tests.asgi.serving import Served, ask, sigil_in_asyncio, sigil_in_thread, until
 from tests.support.requests import GET
 from tests.support.servers import HOST, logged_by
@@ -178,6 +179,20 @@ def test_what_an_application_raises_is_logged_with_its_place(serve: Callable[...
         until(lambda: bool(lines))
     assert "GET /" in lines[0]
     assert "a mistake of the program's" in lines[0]
+
+
+def test_a_program_that_exits_in_its_thread_ends_the_server() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0)
+        raise SystemExit(3)
+
+    server = make_http_server(handler(app, lifespan="off"), host=HOST, port=0)
+    with server.serve_in_thread(), logged_by("sigil.error") as lines:
+        with Client_(server.port) as client:
+            client.send(GET)
+            client.read()
+        until(lambda: not server.running)
+    assert any("SystemExit" in line for line in lines)
 
 
 @servers

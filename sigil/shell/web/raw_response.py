@@ -65,6 +65,16 @@ def _fields_of(headers: Iterable[Any]) -> Made:
         return _fields_of(tuple([_make_field(_tuple_of(pair))[0] for pair in given]))
     if known is not None:
         return known
+    if len(given) > 1 and given[-1] not in _FIELDS:
+        field = _make_field(given[-1])
+        if not _remember(given[-1], field) and field[1].role is LINE:
+            # a cookie that differs each time is mostly the last: the others are looked up
+            return _with_last(_SETS.get(given[:-1]) or _make_set(given[:-1]), field)
+    return _make_set(given)
+
+
+def _make_set(given: tuple[Any, ...]) -> Made:
+    """The fields as pairs of str, and prepared, which are remembered if none may be a secret."""
     fields: list[MadeField] = []
     is_plain = len(given) <= _SET_FIELDS_MAX
     for pair in given:
@@ -79,6 +89,15 @@ def _fields_of(headers: Iterable[Any]) -> Made:
             _SETS.clear()
         _SETS[given] = made
     return made
+
+
+def _with_last(before: Made, field: MadeField) -> Made:
+    """The fields that are known, and one more behind them, which is a line and nothing else."""
+    (pairs, prepared), (pair, line) = before, field
+    return (*pairs, pair), PreparedHeaders(
+        prepared.block + line.line, (*prepared.keys, line.key), prepared.has_date,
+        prepared.closes, prepared.length, prepared.options,
+    )  # fmt: skip
 
 
 _SETS: Final[dict[tuple[Any, ...], Made]] = {}
