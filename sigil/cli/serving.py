@@ -17,7 +17,7 @@ from importlib import import_module
 from inspect import isawaitable
 from itertools import count
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from sigil import (
     Callbacks,
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from sigil.cli.children import Parent
     from sigil.web import Middleware
 
+    NewLoop: TypeAlias = Callable[[], AbstractEventLoop]
+
 _LOG = logging.getLogger("sigil.error")
 
 ACCEPTS_OF_WORKER = 8
@@ -54,11 +56,13 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Service(NamedTuple):
-    """A server that is ready to listen, where that is to be, and how it is run and stopped."""
+    """A server that is ready to listen, where that is to be, what makes the event loop that it runs
+    in, if it needs one, and how it is stopped.
+    """
 
     server: HttpServer
     place: Place
-    is_async: bool
+    new_loop: "NewLoop | None"
     stop: Callable[[], None]
 
 
@@ -179,7 +183,8 @@ def make_service(settings: Settings) -> Service:
             port=place.port,
             limits=limits_from_settings(settings),
         )
-    return Service(server, place, is_async or settings.loop != "auto", stop)
+    needs_loop = is_async or settings.loop != "auto"
+    return Service(server, place, loop_factory(settings.loop) if needs_loop else None, stop)
 
 
 def _configure(server: HttpServer, around: "list[Middleware]", settings: Settings) -> None:
@@ -226,8 +231,8 @@ def run(
 
     server.listen(listeners, shared=shared)
     with _starting(server, settings.app, serves):
-        if service.is_async:
-            _run_in_asyncio(serve(), settings.loop)
+        if service.new_loop is not None:
+            _run_in_asyncio(serve(), service.new_loop)
         else:
             server.start(grace=grace)
 
@@ -237,8 +242,8 @@ def run_for(parent: "Parent", service: Service, listeners: Listeners, settings: 
     server = service.server
     server.listen(listeners, pause=ACCEPT_PAUSE_SECONDS if settings.workers > 1 else 0.0)
     with _starting(server, settings.app, parent.report_serving):
-        if service.is_async:
-            _run_in_asyncio(http_server_serve(server), settings.loop)
+        if service.new_loop is not None:
+            _run_in_asyncio(http_server_serve(server), service.new_loop)
         else:
             server.server_loop()
 
@@ -274,26 +279,24 @@ def start_error(target: str, error: Exception) -> CommandError:
     return CommandError(f"starting {target} failed: {others[-1].strip()}", APP_STATUS)
 
 
-def _run_in_asyncio(serving: Coroutine[Any, Any, None], loop: str) -> None:
+def _run_in_asyncio(serving: Coroutine[Any, Any, None], new_loop: "NewLoop") -> None:
     """Serve inside this event loop."""
     import asyncio
 
-    with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(serving)
 
 
-def loop_factory(name: str) -> "Callable[[], AbstractEventLoop]":
-    """What makes the event loop: that of uvloop if it was asked for, or is installed and nothing
-    was asked for.
-    """
+def loop_factory(name: str) -> "NewLoop":
+    """What makes the event loop: uvloop if it was asked for, or is installed and nothing was."""
     import asyncio
 
     if name == "asyncio":
         return asyncio.new_event_loop
     try:
-        factory: Callable[[], AbstractEventLoop] = import_module("uvloop").new_event_loop
+        new_loop: NewLoop = import_module("uvloop").new_event_loop
     except ImportError as error:
         if name == "auto":
             return asyncio.new_event_loop
         raise CommandError("--loop uvloop needs uvloop: pip install uvloop", APP_STATUS) from error
-    return factory
+    return new_loop

@@ -1,10 +1,16 @@
 """From settings to a server: what flags become, and when the last response is; no processes."""
 
+import asyncio
+import sys
+
 import pytest
 
 from sigil import Deferred, Limits, Request, Response
+from sigil.apps.terminal import CommandError
 from sigil.cli.serving import (
     limits_from_settings,
+    loop_factory,
+    make_service,
     start_error,
     stopping_after,
     trusts_proxies,
@@ -96,3 +102,20 @@ def test_an_answer_that_comes_later_counts_when_it_comes() -> None:
     assert ends == []
     later.resolve(Response.text("there"))
     assert ends == ["now"]
+
+
+# -- the event loop --------------------------------------------------------------------------------
+
+
+def test_an_event_loop_that_is_not_there_is_a_sentence_before_anything_listens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    monkeypatch.setattr(sys, "path", list(sys.path))  # loading adds to it
+    target = "tests.cli.test_interfaces:handler"
+    with pytest.raises(CommandError, match="--loop uvloop needs uvloop: pip install uvloop"):
+        make_service(read_settings(["serve", target, "--loop", "uvloop"], "0"))
+    assert loop_factory("auto") is loop_factory("asyncio") is asyncio.new_event_loop
+    service = make_service(read_settings(["serve", target, "--loop", "asyncio"], "0"))
+    assert service.new_loop is asyncio.new_event_loop
+    assert make_service(read_settings(["serve", target], "0")).new_loop is None
