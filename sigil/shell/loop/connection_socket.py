@@ -19,18 +19,32 @@ from pyrsistent import PSet
 
 from ...core.broadcast.entry import Subscription
 from ...core.conn import Conn
-from ...core.events import ConnectionLost, Segment
+from ...core.events import ConnectionLost, HalfClosed, Segment
+
+OUR_SIDE, PEERS_SIDE = 1, 2
+"""The sides of a connection, of which either may have ended."""
 
 
 class ConnectionSocket:
-    """A connection's socket, and what it is watched for."""
+    """A connection's socket, what it is watched for, and which of its sides have ended."""
 
-    __slots__ = ("conn", "interest", "sock")
+    __slots__ = ("conn", "ended", "interest", "sock")
 
     def __init__(self, conn: Conn, sock: socket.socket) -> None:
         self.conn = conn
         self.sock = sock
         self.interest = 0
+        self.ended = 0
+
+    def shut(self) -> None:
+        """End our side, behind the last byte."""
+        self.sock.shutdown(socket.SHUT_WR)
+        self.ended |= OUR_SIDE
+
+    def half_closed(self) -> HalfClosed:
+        """The end of the peer's side."""
+        self.ended |= PEERS_SIDE
+        return HalfClosed(self.conn)
 
     def failure(self) -> ConnectionLost:
         """The loss of a connection that is watched for nothing; errno 0 if there is no error."""
@@ -52,6 +66,17 @@ def close(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_RDWR)
     with suppress(OSError):
         connection.close()
+
+
+def close_connection(connection: ConnectionSocket) -> None:
+    """Close the socket of a connection: at once, if both sides have ended and so nothing is held
+    back.
+    """
+    if connection.ended != OUR_SIDE | PEERS_SIDE:
+        close(connection.sock)
+        return
+    with suppress(OSError):
+        connection.sock.close()
 
 
 class ConnectionTable:

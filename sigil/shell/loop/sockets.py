@@ -38,7 +38,6 @@ from ...core.events import (
     ConnectionLost,
     Event,
     FanOutStalled,
-    HalfClosed,
     Received,
     Segment,
     SendQueueRead,
@@ -54,6 +53,7 @@ from .connection_socket import (
     ConnectionSocket,
     ConnectionTable,
     close,
+    close_connection,
     trim,
 )
 from .engine import Engine
@@ -170,9 +170,8 @@ class Sockets:
     def read_send_queue(self, effect: ReadSendQueue) -> Event | None:
         """How much the kernel still holds for a connection."""
         connection = self._table.find(effect.conn)
-        if connection is None:
-            return None
-        return SendQueueRead(effect.conn, held_len(connection.sock))
+        held = None if connection is None else held_len(connection.sock)
+        return None if held is None else SendQueueRead(effect.conn, held)
 
     def drop(self, effect: Drop) -> None:
         """Close a connection and the streams that were for it."""
@@ -181,7 +180,7 @@ class Sockets:
             self._blocked.discard(connection)
             self._bodies.discard(connection)
             self._poller.forget(connection.sock.fileno())
-            close(connection.sock)
+            close_connection(connection)
             self._program.end_connection(effect.conn)
             self._table.remove(connection)
             if not self._engine.snapshot.slots.used:
@@ -242,7 +241,7 @@ class Sockets:
         except OSError as error:
             events.append(ConnectionLost(connection.conn, error.errno or 0))
             return 0
-        events.append(Received(connection.conn, data) if data else HalfClosed(connection.conn))
+        events.append(Received(connection.conn, data) if data else connection.half_closed())
         return len(data)
 
     def _lacking_len(self, connection: ConnectionSocket) -> int:
@@ -338,7 +337,7 @@ class Sockets:
             return Stalled(connection.conn, 0, segments)
         stalled = self._send_all(connection, segments, 0)
         if stalled is None and then is Then.SHUT:
-            connection.sock.shutdown(socket.SHUT_WR)
+            connection.shut()
         return stalled
 
     def _send_all(
