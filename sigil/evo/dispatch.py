@@ -123,7 +123,7 @@ class Dispatcher:
     def _as_event(self, given: Any) -> Event[Any]:
         """The event that was deferred, or the one that stands for what is none of this server."""
         is_event = isinstance(given, Event) and isinstance(given.type, EventType)
-        if is_event and hasattr(self, given.type.name):
+        if is_event and isinstance(given.client_id, str) and hasattr(self, given.type.name):
             event: Event[Any] = given
             return event
         return Event(EventType.UNKNOWN_OR_INVALID_WEBSERVER_EVENT, "", given)

@@ -274,12 +274,18 @@ class HttpServer(EventServer):
         return pending.deferred
 
     def _ask(self, pending: PendingRequest) -> None:
-        """Ask for the next piece of the body."""
+        """Ask for the next piece of the body, unless it is on its way: an event may be delivered
+        again, if the program defers it again.
+        """
+        if pending.is_asking:
+            return
+        pending.is_asking = True
         chunks: Any = pending.request.chunks
         chunks.ask().when_resolved(partial(self._take_piece, pending))
 
     def _take_piece(self, pending: PendingRequest, piece: object) -> None:
         """The next piece of a body has come, or the rest does not come."""
+        pending.is_asking = False
         if pending.id not in self._requests:
             return
         if not isinstance(piece, bytes):
@@ -322,13 +328,14 @@ class HttpServer(EventServer):
         """Deliver an event, unless it would say that another byte is next than is, or that there
         is room where the program has meanwhile filled it.
         """
-        if isinstance(given, Event) and given.type is EventType.HTTP_CONNECTION_WRITABLE:
-            pending = self._requests.get(given.client_id)
+        event = self._as_event(given)
+        if event.type is EventType.HTTP_CONNECTION_WRITABLE:
+            pending = self._requests.get(event.client_id)
             if pending is None:
                 return
             if pending.is_chunked and not pending.is_behind:
-                given = given._replace(message=pending.offset)  # nobody else tells who waits
-            if pending.offset != given.message:
+                given = event._replace(message=pending.offset)  # nobody else tells who waits
+            elif pending.offset != event.message:
                 return
         super()._deliver(given)
 

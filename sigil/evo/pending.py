@@ -48,8 +48,8 @@ class PendingRequest:
 
     __slots__ = (
         "_aborted", "_headers", "_length", "_max_buffered_len", "_reason", "_stage", "_status",
-        "_total", "_writable", "_writer", "deferred", "endpoint", "has_ended", "id", "offset",
-        "received", "request",
+        "_total", "_writable", "_writer", "deferred", "endpoint", "has_ended", "id", "is_asking",
+        "offset", "received", "request",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +63,8 @@ class PendingRequest:
         """The response, for the server."""
         self.received = 0
         """Bytes of the body that have come."""
+        self.is_asking = False
+        """A piece of the body was asked for, and has not come."""
         self.has_ended = False
         """The last piece of the body has come."""
         self.offset = 0

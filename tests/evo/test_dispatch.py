@@ -142,7 +142,14 @@ def test_a_coroutine_that_a_handler_returns_is_an_error_in_the_log() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [None, "x", (4, "a", "b"), Event(99, "a", "b"), event("x", EventType.HTTP_DATA_RECEIVED)],  # type: ignore[type-var]
+    [
+        None,
+        "x",
+        (4, "a", "b"),
+        Event(99, "a", "b"),  # type: ignore[type-var]
+        Event(STARTED, ["a"], "b"),  # type: ignore[arg-type]
+        event("x", EventType.HTTP_DATA_RECEIVED),
+    ],
 )
 def test_what_is_no_event_is_an_unknown_one_which_raises_into_the_log(given: Any) -> None:
     server = Dispatcher()

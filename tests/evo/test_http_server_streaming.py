@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from sigil import Limits
-from sigil.evo import Event, HttpSendStatus, HttpServer, SendStatus
+from sigil.evo import Event, EventType, HttpSendStatus, HttpServer, SendStatus
 from sigil.testing import Client
 from tests.support.evo import Diary, SocketWorld, World, every_world, serving
-from tests.support.servers import Raw
+from tests.support.servers import Raw, logged_by
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 WRITABLE = "HTTP_CONNECTION_WRITABLE"
@@ -202,6 +202,42 @@ def test_chunks_that_a_client_does_not_take_are_answered_with_backpressure_and_w
     assert diary.lines[-1] == (WRITABLE, 1, 1_800)
     answer.read(10_000)
     assert answer.answers()[0].body == bytes(1_800) + b"end"
+
+
+@pytest.mark.parametrize(
+    "name", ["HTTP_REQUEST_STARTED", "HTTP_DATA_RECEIVED", "HTTP_REQUEST_FINISHED"]
+)
+def test_an_event_may_be_put_off_and_the_body_goes_on_all_the_same(name: str) -> None:
+    server, put_off = HttpServer(), list[Event[Any]]()
+    server.add_route("/*")
+
+    def defer_once(event: Event[Any]) -> None:
+        if event not in put_off:
+            put_off.append(event)
+            server.defer_event(event)
+
+    diary = Diary(server, **{name: defer_once})
+    client = Client(server.handler, callbacks=server.callbacks)
+    connection = client.connect()
+    connection.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc")
+    for piece in (b"def", b"ghi", b""):
+        while server.process_deferred_events():
+            client.run_until_idle()
+        connection.send(piece)
+    assert (
+        b"".join(sorted({line[2] for line in diary.lines if isinstance(line[2], bytes)}))
+        == b"abcdefghi"
+    )
+    assert diary.names.count(name) == 2 * len(put_off) > 0
+
+
+def test_what_makes_no_event_of_a_request_harms_nobody() -> None:
+    server: Any = HttpServer()
+    for kind in EventType:
+        server.defer_event(Event(kind, ["no id"], 0))
+    with logged_by("sigil.error") as lines:
+        assert server.process_deferred_events() == len(EventType)
+    assert set(lines) == {"the handler of UNKNOWN_OR_INVALID_WEBSERVER_EVENT raised"}
 
 
 def test_who_waits_to_write_chunks_is_told_though_another_has_written_meanwhile() -> None:
