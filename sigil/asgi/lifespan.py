@@ -18,7 +18,7 @@ from .messages import Message, out_of_turn, type_of
 from .scope import lifespan_scope
 
 LOG: Final = logging.getLogger("sigil.error")
-SERVER_LOG: Final = logging.getLogger("sigil")
+SERVER_LOG: Final = logging.getLogger("sigil.server")
 MODES: Final = ("auto", "on", "off")
 
 

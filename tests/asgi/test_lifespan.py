@@ -118,7 +118,7 @@ def test_one_that_fails_to_start_ends_the_server_and_says_why(
 
 @both_ways
 def test_one_that_raises_has_no_lifespan(serve: Callable[[AsgiHandler], None]) -> None:
-    with logged_by("sigil") as lines:
+    with logged_by("sigil.server") as lines:
         serve(handler(Living(up=ValueError("not for me"))))
     assert "the application has no lifespan" in lines
 
