@@ -28,6 +28,8 @@ from .scope import Scope
 LOG: Final = logging.getLogger("sigil.error")
 
 _NO_CONTENT: Final = frozenset((204, 205, 304))
+_PASSED_ON: Final = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
+"""What ends more than a call, and what its task is told by; all else is answered and logged."""
 
 
 class Stage(IntEnum):
@@ -82,7 +84,7 @@ class Exchange:
     """Bytes of the body that are still to come, if its length was declared."""
     _writer: BodyWriter | None = None
     _change: asyncio.Event | None = None
-    """Set when a client that was behind has caught up, or has left."""
+    """While the client is behind with the body: set when it has caught up, or has left."""
     _ended: asyncio.Event | None = None
     """Set when the client has left, or has its response."""
 
@@ -103,7 +105,7 @@ class Exchange:
             result = await self._app(self._scope, self.receive, self.send)
         except BaseException as error:
             self._on_error(error)
-            if not isinstance(error, Exception):
+            if isinstance(error, _PASSED_ON):
                 raise
         else:
             if result is not None:
@@ -174,7 +176,11 @@ class Exchange:
     # -- its response ------------------------------------------------------------------------------
 
     async def send(self, message: Message) -> None:
-        """Take a message of a response; waits while the client is behind."""
+        """Take a message of a response; waits while the client is behind, also with what another
+        task has sent.
+        """
+        while self._change is not None:
+            await self._change.wait()
         kind, stage = type_of(message), self.stage
         start_kind, body_kind = self._kinds
         if stage is NEW:
@@ -271,9 +277,8 @@ class Exchange:
 
     async def _caught_up(self) -> None:
         """Wait until the client has caught up, or has left."""
-        self._change = asyncio.Event()
-        await self._change.wait()
-        self._change = None
+        self._change = change = asyncio.Event()
+        await change.wait()
 
     def _on_writable(self) -> None:
         """The client has caught up; on the thread of the server."""
@@ -284,8 +289,9 @@ class Exchange:
         self._runner.post(self.leave)
 
     def _wake(self) -> None:
-        if self._change is not None:
-            self._change.set()
+        change, self._change = self._change, None
+        if change is not None:
+            change.set()
 
     def _on_cancel(self) -> None:
         """Nobody waits for the response any more; on the thread of the server."""

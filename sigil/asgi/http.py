@@ -27,6 +27,8 @@ class HttpExchange(Exchange):
 
     _has_body = True
     """The body was not given to its end."""
+    _reading: asyncio.Lock | None = None
+    """Held by the task that waits for a piece of the body."""
 
     def __init__(self, app: Any, scope: Scope, request: Request, runner: Runner) -> None:
         super().__init__(app, scope, request, runner, request.method == "HEAD")
@@ -48,13 +50,17 @@ class HttpExchange(Exchange):
         return {"type": "http.disconnect"}
 
     async def _next_piece(self, chunks: Any) -> Message:
-        """The next piece of a body that comes in pieces."""
-        try:
-            piece = await chunks.read()
-        except ConnectionAbortedError:
-            return {"type": "http.disconnect"}
-        self._has_body = bool(piece)
-        return {"type": "http.request", "body": piece, "more_body": bool(piece)}
+        """The next piece of a body that comes in pieces; tasks that wait for one have one each."""
+        self._reading = reading = self._reading or asyncio.Lock()
+        async with reading:
+            if self._has_body and not self._is_over():
+                try:
+                    piece = await chunks.read()
+                except ConnectionAbortedError:
+                    return {"type": "http.disconnect"}
+                self._has_body = bool(piece)
+                return {"type": "http.request", "body": piece, "more_body": bool(piece)}
+        return await self.receive()
 
     def _is_over(self) -> bool:
         """True if the client has left, or has its response."""

@@ -74,8 +74,8 @@ class WebSocketExchange(Exchange):
         """Set whenever there is something to be received, or something was sent."""
         # received
         self._incoming: deque[str | bytes] = deque()
-        self._room: Deferred | None = None
-        """The promise that the application will have taken some."""
+        self._rooms: deque[Deferred] = deque()
+        """The promises that the application will have taken some."""
         self._end: tuple[int, str] | None = None
         """The code and the reason of the end, behind all that was received."""
         # sent
@@ -103,10 +103,8 @@ class WebSocketExchange(Exchange):
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
             await self._wait()
         data = self._incoming.popleft()
-        room = self._room
-        if room is not None and len(self._incoming) <= INCOMING_MAX // 2:
-            self._room = None
-            room.resolve(None)
+        while self._rooms and len(self._incoming) <= INCOMING_MAX // 2:
+            self._rooms.popleft().resolve(None)
         kind = "text" if isinstance(data, str) else "bytes"
         return {"type": "websocket.receive", kind: data}
 
@@ -125,6 +123,12 @@ class WebSocketExchange(Exchange):
         super().leave()
         self._finish(LOST, "")
 
+    def _complete(self) -> None:
+        """The client has a response, and will have no WebSocket."""
+        super()._complete()
+        self._end = self._end or (LOST, "")
+        self._wake()
+
     def _finish(self, code: int, reason: str) -> None:
         """The WebSocket has ended."""
         if self._end is None:
@@ -136,7 +140,10 @@ class WebSocketExchange(Exchange):
 
     async def send(self, message: Message) -> None:
         """Take a message; waits while the client is behind."""
-        kind, state = type_of(message), self._state
+        kind = type_of(message)
+        while self._state is State.ACCEPTED and not self._is_lost:  # another task has accepted it
+            await self._wait()
+        state = self._state
         if state is State.OPEN:
             await self._send_open(message, kind)
         elif state is State.CONNECTING:
@@ -267,7 +274,8 @@ class WebSocketExchange(Exchange):
         self._runner.post(self._wake)
         if len(self._incoming) < INCOMING_MAX:
             return None
-        self._room = room = Deferred()
+        room = Deferred()
+        self._rooms.append(room)
         if len(self._incoming) < INCOMING_MAX:  # it was taken in between
             room.resolve(None)
         return room

@@ -122,13 +122,16 @@ class WsgiHandler:
         much of it that it is a long one.
         """
         chunks: Any = request.chunks
+        length = 0
 
         def take(piece: Any) -> None:
+            nonlocal length
             if not isinstance(piece, bytes):
                 deferred.fail(piece)
                 return
             pieces.append(piece)
-            if piece and sum(map(len, pieces)) <= self.asks_above:
+            length += len(piece)
+            if piece and length <= self.asks_above:
                 chunks.ask().when_resolved(take)
             elif not self._submit(Exchange(request, deferred, b"".join(pieces), not piece)):
                 deferred.resolve(busy())

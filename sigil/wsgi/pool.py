@@ -53,6 +53,8 @@ class Crew(Generic[Job]):
         if not self._starting.acquire(blocking=False):
             return  # somebody else is at it
         try:
+            if len(self.threads) >= self._count:
+                return  # somebody else was at it
             name = f"sigil.wsgi-{len(self.threads)}"
             thread = threading.Thread(target=self._run, name=name, daemon=True)
             self._is_waking = True

@@ -1,6 +1,7 @@
 """Requests of applications: back-pressure in both directions."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from sigil import Limits
 from tests.asgi.serving import Client, Served, sigil_in_asyncio, sigil_in_thread, until
 from tests.asgi.table import get
+from tests.support.servers import logged_by
 
 SERVERS = {"asyncio": sigil_in_asyncio, "thread": sigil_in_thread}
 LIMITS = Limits(max_streamed_body_len=2**30, half_closed_timeout=0.1)
@@ -66,6 +68,51 @@ def test_who_waits_for_a_reader_is_told_when_it_leaves(served: Served) -> None:
         client.read_until(b"\r\n\r\n")
     until(lambda: len(seen) == 2)
     assert seen == ["ClientDisconnected", "http.disconnect"]
+
+
+def test_tasks_that_send_at_once_wait_for_the_client_together(served: Served) -> None:
+    """What one sends while another waits is behind it, and no reason to break the body off."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        piece = {"type": "http.response.body", "body": PIECE, "more_body": True}
+        await send({"type": "http.response.start", "status": 200})
+        await asyncio.gather(*[send(piece) for _ in range(40)])
+        await send({"type": "http.response.body", "body": b"end"})
+
+    served.app = app
+    with Client(served.port) as client:
+        client.send(get())
+        assert client.answer().body == PIECE * 40 + b"end"
+
+
+def test_tasks_that_receive_at_once_have_a_piece_each(served: Served) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        first, second = await asyncio.gather(receive(), receive())
+        got = b"".join([message["type"].encode() + message["body"] for message in (first, second)])
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": got})
+
+    served.app = app
+    with Client(served.port) as client:
+        client.send(get(method="POST", more="Transfer-Encoding: chunked\r\n"))
+        client.send(b"1\r\na\r\n0\r\n\r\n")
+        assert client.answer().body == b"http.requestahttp.request"
+
+
+def test_what_is_no_end_of_the_program_is_logged_once(served: Served) -> None:
+    class Odd(BaseException):
+        pass
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0)
+        raise Odd
+
+    served.app = app
+    with logged_by("asyncio") as told, Client(served.port) as client:
+        client.send(get())
+        assert client.answer().status == 500
+        gc.collect()
+    assert told == []
 
 
 def test_an_upload_waits_for_an_application_that_does_not_receive(served: Served) -> None:

@@ -286,3 +286,33 @@ def test_a_large_message_comes_whole(served: Served) -> None:
         websocket.send(payload)
         assert websocket.recv(PATIENCE) == payload
     assert Limits().max_ws_message_len > len(payload)
+
+
+def test_another_task_may_send_while_one_accepts(served: Served) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await asyncio.gather(
+            send({"type": "websocket.accept"}), send({"type": "websocket.send", "text": "early"})
+        )
+        await send({"type": "websocket.close"})
+
+    served.app = app
+    with open_(served.port) as websocket:
+        assert websocket.recv(PATIENCE) == "early"
+
+
+def test_who_has_refused_with_a_response_is_told_of_the_end(served: Served) -> None:
+    told: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 401})
+        await send({"type": "websocket.http.response.body", "body": b"no"})
+        told.append(await receive())
+
+    served.app = app
+    with Client(served.port) as client:
+        client.send(asking())
+        assert client.answer().status == 401
+        until(lambda: told)
+    assert told == [{"type": "websocket.disconnect", "code": 1006, "reason": ""}]

@@ -19,6 +19,15 @@ def test_jobs_are_done_in_order_by_one_thread() -> None:
     assert done == list(range(50))
 
 
+def test_two_that_start_a_thread_at_the_same_time_start_no_more_than_there_may_be() -> None:
+    pool: ThreadPool[int] = ThreadPool(list[int]().append, 1, 100)
+    crew = pool._crew
+    crew._start()
+    crew._start()  # of somebody who has looked before the first was there
+    (thread,) = pool.close()
+    thread.join(PATIENCE)
+
+
 def test_jobs_are_done_at_once_and_those_beyond_wait_or_are_refused() -> None:
     meeting, release = threading.Barrier(3), threading.Event()
 
