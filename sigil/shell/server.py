@@ -311,8 +311,7 @@ class HttpServer(Stopping):
             if acceptor is not None:
                 acceptor.close()
             self._acceptor = None
-            self._close()
-            self._note_start(error)
+            self._close(error)
             raise
         if acceptor is not None:
             acceptor.watch(has_begun)
@@ -432,14 +431,15 @@ class HttpServer(Stopping):
         """Have ended, and touch nothing."""
         self._poller, self._has_ended = None, True
 
-    def _close(self) -> None:
-        """Close every descriptor."""
+    def _close(self, error: BaseException | None = None) -> None:
+        """Close every descriptor; with an error, since the server could not begin."""
         self._sockets.close()
         poller, self._poller, self._has_ended = self._require_poller(), None, True
         self._mailbox.close()
         self._interrupting_calls.clear()
         with suppress(OSError):  # it is closed all the same
             poller.close()
+        self._note_end(error)
 
     def _require_poller(self) -> Poller:
         if self._poller is None:

@@ -60,7 +60,8 @@ class Stopping(Messaging):
     @property
     def started(self) -> Deferred:
         """A promise that is resolved when the server that listens accepts connections, behind the
-        `startup` of its handler, or fails with what that raised. After the end it is the next one.
+        `startup` of its handler, or fails with what that raised, or with a RuntimeError if the
+        server is stopped before. After the end it is the next one.
         """
         return self._started
 
@@ -70,13 +71,23 @@ class Stopping(Messaging):
         if self._started.is_resolved:
             self._started = Deferred()
 
-    def _note_start(self, error: BaseException | None = None) -> None:
-        """Keep the promise, if what begins has begun, or fail it."""
-        if error is None and self._application.lifespan.is_starting:
-            return
+    def _note_start(self) -> None:
+        """Keep the promise, if what begins has begun."""
+        if not self._application.lifespan.is_starting:
+            self._complete(self._started, None)
+
+    def _note_end(self, error: BaseException | None) -> None:
+        """Fail the promise, unless it was kept: nobody waits for what does not come. The next one
+        is for the next beginning.
+        """
+        promise, self._started = self._started, Deferred()
+        self._complete(promise, error or RuntimeError("the server has stopped before it began"))
+
+    def _complete(self, promise: Deferred, error: BaseException | None) -> None:
+        """Keep a promise, or fail it, unless that was done."""
         try:
             with self._guard.user_code():
-                self._started.complete(error)
+                promise.complete(error)
         except EXIT_EXCEPTIONS:
             raise
         except BaseException as raised:

@@ -405,10 +405,23 @@ def test_a_server_promises_when_it_accepts() -> None:
     server.stop(0)
     while server.running:
         server.tick(10.0)
+    assert not server.started.is_resolved  # it is the next one
     server.configure(handler=lambda request: None)
     server.listen()
     assert server.started.is_resolved  # nothing begins
     server._stop_now()
+
+
+def test_a_server_that_is_stopped_before_it_has_begun_fails_its_promise() -> None:
+    seen: list[object] = []
+    server = make(Living(startup=Deferred()))
+    server.started.when_resolved(seen.append)
+    server.listen()
+    server.tick()
+    assert seen == []
+    server._stop_now()
+    assert [str(error) for error in seen] == ["the server has stopped before it began"]
+    assert not server.started.is_resolved
 
 
 def test_a_server_that_cannot_start_fails_its_promise() -> None:
@@ -418,6 +431,12 @@ def test_a_server_that_cannot_start_fails_its_promise() -> None:
     with pytest.raises(LookupError):
         server.start()
     assert [str(error) for error in seen] == ["nothing there"]
+    server.configure(handler=Living())
+    server.started.when_resolved(seen.append)
+    server.listen()
+    server.tick()
+    assert seen[1:] == [None]
+    server._stop_now()
 
 
 def test_who_waits_for_the_promise_and_raises_harms_nobody() -> None:
