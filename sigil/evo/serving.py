@@ -163,8 +163,7 @@ class EventServer(Dispatcher):
         while self.running:
             self._refuse_pending()
             self._server.tick(STOPPING_POLL_SECONDS)
-        while self.process_deferred_events():
-            pass
+        self._deliver_last()
         self._poll_ended()
 
     def tick(self, timeout: float = 0.0) -> bool:
@@ -202,8 +201,14 @@ class EventServer(Dispatcher):
             except BaseException:
                 self._close()
                 raise
-        while self.process_deferred_events():
-            pass
+        self._deliver_last()
+
+    def _deliver_last(self) -> None:
+        """Deliver all events, and then what their handlers have deferred: once, since one that is
+        put off again and again has no end.
+        """
+        for _ in range(2):
+            self.process_deferred_events()
 
     def _close(self) -> None:
         """Stop the server at once, and deliver nothing."""

@@ -186,6 +186,19 @@ def test_a_handler_may_stop_the_server() -> None:
     assert not server.running
 
 
+def test_an_event_that_is_put_off_again_and_again_does_not_hold_up_the_end() -> None:
+    server = HttpServer()
+    diary = Diary(server, SERVER_STARTED_LISTENING=server.defer_event)
+    server.start_listening(0)
+    server.stop_listening()
+    assert diary.names == [
+        "SERVER_STARTED_LISTENING",
+        "SERVER_STOPPED_LISTENING",
+        "SERVER_STARTED_LISTENING",
+    ]
+    assert server.has_deferred_events and not server.running
+
+
 def test_a_route_with_a_handler_that_begins_and_ends_does_both() -> None:
     class Living:
         told: list[str]
