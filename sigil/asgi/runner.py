@@ -60,7 +60,13 @@ class Runner:
     def keep(self, task: "asyncio.Task[None]") -> None:
         """Hold a task until it is done."""
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._let_go)
+
+    def _let_go(self, task: "asyncio.Task[None]") -> None:
+        """Let go of a task that is done; what it has raised is known to its call."""
+        self.tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     async def drain(self, grace: float) -> None:
         """Wait for all tasks, and cancel those that take longer than `grace` seconds."""

@@ -157,7 +157,7 @@ def test_who_sends_when_the_client_has_left_is_told_so(served: Served) -> None:
             SEEN.append((end.code, websocket.application_state))
 
     serve(served, endpoint)
-    with open_(served.port) as websocket:
+    with open_(served.port, close_timeout=0.1) as websocket:
         websocket.recv(PATIENCE)
     until(lambda: bool(SEEN))
     assert SEEN == [(1006, WebSocketState.DISCONNECTED)]
