@@ -169,8 +169,10 @@ class PendingRequest:
             raise RuntimeError(f"it is one or the other: {self._words()}")
         total = self._check_part(offset, offset + len(data), total)
         if self._stage is Stage.HEAD:
+            if self._length is None:
+                self.add_header("Content-Length", str(total))
             self._total = total
-            self._begin(Stage.STREAMED, total)
+            self._begin(Stage.STREAMED)
         part = data[self.offset - offset :]
         if self._writer is not None and not self._writer.is_open:
             return HttpSendStatus.NONE
@@ -241,18 +243,16 @@ class PendingRequest:
         self.deferred.resolve(response)
         return SendStatus.SUCCESS if is_wanted else SendStatus.DROPPED
 
-    def _begin(self, stage: Stage, total: int | None = None) -> None:
+    def _begin(self, stage: Stage) -> None:
         """Give the server the head, and a writer of the body."""
-        headers, self._stage = self._headers, stage
-        if total is not None and self._length is None:
-            headers = [*headers, ("Content-Length", str(total))]
+        self._stage = stage
         body: BodyWriter | tuple[()] = ()
         if self._has_body():
             body = self._writer = BodyWriter(self._max_buffered_len)
             self._writer.on_close(self._aborted)
             self._writer.on_writable(self._writable)
         response = Response.stream(body, self._status)
-        self._respond(response.replace(headers=tuple(headers), reason=self._reason))
+        self._respond(response.replace(headers=tuple(self._headers), reason=self._reason))
 
     def _write(self, data: bytes) -> SendStatus:
         """Send some of the body, unless there is none."""

@@ -204,6 +204,27 @@ def test_chunks_that_a_client_does_not_take_are_answered_with_backpressure_and_w
     assert answer.answers()[0].body == bytes(1_800) + b"end"
 
 
+def test_a_length_that_cannot_be_declared_is_refused_where_it_is_given() -> None:
+    server, refused = HttpServer(), list[str]()
+    server.add_route("/*")
+
+    def begin(event: Event[Any]) -> None:
+        try:
+            server.stream_response(event.client_id, b"abc", total=2**70)
+        except ValueError as error:
+            refused.append(str(error))
+        server.stream_response(event.client_id, b"abc")
+
+    Diary(server, HTTP_REQUEST_FINISHED=begin)
+    client = Client(server.handler, callbacks=server.callbacks)
+    connection = client.connect()
+    connection.send(GET)
+    server.process_deferred_events()
+    client.run_until_idle()
+    assert refused == [f"Content-Length '{2**70}' is not one decimal number"]
+    assert connection.answers()[0].body == b"abc"
+
+
 @pytest.mark.parametrize(
     "name", ["HTTP_REQUEST_STARTED", "HTTP_DATA_RECEIVED", "HTTP_REQUEST_FINISHED"]
 )
