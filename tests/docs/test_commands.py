@@ -300,6 +300,13 @@ def test_ci_is_executable_and_reads_its_command_from_the_readme() -> None:
     assert ended.stdout == shells[1], ended.stderr
 
 
+def test_what_ci_installs_for_the_other_pythons_is_a_part_of_what_the_tests_need() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    assert set(extras["test-core"]) < set(extras["test"])
+    assert "test-core" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
 # -- systemd --------------------------------------------------------------------------------------
 
 
