@@ -17,6 +17,7 @@ from typing import Any
 
 from sigil import BadInput, Callbacks, CloseReason, Conn, Limits, Request, Routes, SendStatus
 from sigil import HttpServer as SigilServer
+from sigil.web import BodyWriter
 
 from .details import RequestDetails, details_of, headers_text
 from .events import Event, EventType
@@ -57,7 +58,7 @@ class HttpServer(EventServer):
         server.serve()
 
     A body that is written in parts is taken up to `max_buffered_len` bytes before the client has
-    taken them.
+    taken them. ValueError for a length that is not positive.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class HttpServer(EventServer):
         **others: Any,
     ) -> None:
         self._routes = Routes()
+        BodyWriter(max_buffered_len)  # raises what is wrong with it
         self._max_buffered_len = max_buffered_len
         self._requests: dict[str, PendingRequest] = {}
         """The requests that are not answered, by id."""

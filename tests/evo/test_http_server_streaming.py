@@ -204,6 +204,22 @@ def test_chunks_that_a_client_does_not_take_are_answered_with_backpressure_and_w
     assert answer.answers()[0].body == bytes(1_800) + b"end"
 
 
+@pytest.mark.parametrize("length", [0, -1, True, None, "1"])
+def test_room_is_a_number_of_bytes(length: Any) -> None:
+    with pytest.raises(ValueError, match="max_buffered_len is a positive number of bytes, not"):
+        HttpServer(max_buffered_len=length)
+
+
+def test_a_body_gets_through_the_least_room_that_there_is() -> None:
+    program = Streaming(body_of(100), 7, max_buffered_len=1)
+    client = Client(program.server.handler, callbacks=program.server.callbacks)
+    connection = client.connect()
+    connection.send(GET)
+    while program.server.process_deferred_events():
+        client.run_until_idle()
+    assert connection.answers()[0].body == program.body
+
+
 def test_a_length_that_cannot_be_declared_is_refused_where_it_is_given() -> None:
     server, refused = HttpServer(), list[str]()
     server.add_route("/*")
