@@ -36,6 +36,10 @@ from .scope import Scope
 
 INCOMING_MAX: Final = 16
 """Messages that wait for the application; what comes behind them waits with the server."""
+INCOMING_LEN_MAX: Final = 256 * 1024
+"""Bytes of them, above which nothing more is taken: one message may be as long as `Limits` has it,
+and sixteen of that length would be too many.
+"""
 BURST_LEN: Final = 64 * 1024
 """Bytes that are sent to a client before it is looked whether it takes them, and that an
 application may be ahead of it.
@@ -74,6 +78,8 @@ class WebSocketExchange(Exchange):
         """Set whenever there is something to be received, or something was sent."""
         # received
         self._incoming: deque[str | bytes] = deque()
+        self._received_len = self._given_len = 0
+        """Bytes of the messages that have come, and of those that the application has taken."""
         self._rooms: deque[Deferred] = deque()
         """The promises that the application will have taken some."""
         self._end: tuple[int, str] | None = None
@@ -103,10 +109,17 @@ class WebSocketExchange(Exchange):
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
             await self._wait()
         data = self._incoming.popleft()
-        while self._rooms and len(self._incoming) <= INCOMING_MAX // 2:
+        self._given_len += len(data)
+        while self._rooms and not self._is_full(2):
             self._rooms.popleft().resolve(None)
         kind = "text" if isinstance(data, str) else "bytes"
         return {"type": "websocket.receive", kind: data}
+
+    def _is_full(self, divisor: int = 1) -> bool:
+        """True if as much as may wait for the application does, or this part of it."""
+        if len(self._incoming) * divisor >= INCOMING_MAX:
+            return True
+        return (self._received_len - self._given_len) * divisor >= INCOMING_LEN_MAX
 
     async def _wait(self) -> None:
         """Wait until something has changed."""
@@ -271,12 +284,13 @@ class WebSocketExchange(Exchange):
         if self._closing is not None:
             return None
         self._incoming.append(data)
+        self._received_len += len(data)
         self._runner.post(self._wake)
-        if len(self._incoming) < INCOMING_MAX:
+        if not self._is_full():
             return None
         room = Deferred()
         self._rooms.append(room)
-        if len(self._incoming) < INCOMING_MAX:  # it was taken in between
+        if not self._is_full():  # it was taken in between
             room.resolve(None)
         return room
 

@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from sigil import Limits
-from sigil.asgi.websocket import INCOMING_MAX
+from sigil.asgi.websocket import INCOMING_LEN_MAX, INCOMING_MAX
 from tests.asgi.serving import Client, Served, sigil_in_asyncio, sigil_in_thread, until
 from tests.asgi.table import open_
 from tests.support.servers import HOST, PATIENCE, logged_by
@@ -62,6 +62,24 @@ def test_no_more_is_delivered_than_the_application_takes(served: Served) -> None
         until(lambda: len(taken) == 500)
     assert taken == list(range(500))
     assert max(waiting) <= INCOMING_MAX
+
+
+def test_long_messages_are_delivered_one_by_one(served: Served) -> None:
+    gate, waiting = Gate(), list[int]()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await accept(receive, send)
+        await gate.passed()
+        while (await receive())["type"] == "websocket.receive":
+            waiting.append(len(receive.__self__._incoming))
+
+    served.app = app
+    with open_(served.port) as websocket:
+        for _ in range(4):
+            websocket.send(bytes(INCOMING_LEN_MAX))
+        gate.is_open = True
+        until(lambda: len(waiting) == 4)
+    assert max(waiting) <= 1
 
 
 def test_a_client_that_sends_and_is_not_read_is_held_up(served: Served) -> None:
