@@ -319,15 +319,19 @@ def test_who_writes_on_and_on_has_the_body_broken_off_and_is_told() -> None:
     def begin(event: Event[Any]) -> None:
         for _ in range(40):
             statuses.append(server.write_response(event.client_id, bytes(600)))
+        statuses.append(server.send_response(event.client_id, "end"))
 
-    Diary(server, HTTP_REQUEST_FINISHED=begin)
+    diary = Diary(server, HTTP_REQUEST_FINISHED=begin)
     client = Client(server.handler, callbacks=server.callbacks, raise_errors=False)
     connection = client.connect()
     connection.send(GET)
-    while server.process_deferred_events():
-        client.run_until_idle()
-    assert statuses[-1] is SendStatus.DROPPED
+    with logged_by("sigil.error") as lines:
+        while server.process_deferred_events():
+            client.run_until_idle()
+    assert statuses[26:] == [SendStatus.BACKPRESSURE] + [SendStatus.DROPPED] * 14
     assert "the program goes on writing" in client.log[-1].text
+    assert not any("raised" in line and "handler" in line for line in lines)
+    assert not server.has_request_details(diary.ids[0])
 
 
 @every_world

@@ -44,8 +44,8 @@ class BodyWriter:
     """
 
     __slots__ = (
-        "_end", "_has_left", "_is_behind", "_max_len", "_on_close", "_on_writable", "_pieces",
-        "_promise", "_taken", "_written",
+        "_end", "_has_left", "_is_behind", "_is_flooded", "_max_len", "_on_close", "_on_writable",
+        "_pieces", "_promise", "_taken", "_written",
     )  # fmt: skip
 
     def __init__(self, max_buffered_len: int = MAX_BUFFERED_LEN) -> None:
@@ -59,6 +59,8 @@ class BodyWriter:
         """What is behind the last piece: StopIteration, or what the body fails with."""
         self._has_left = False
         """Nobody takes anything any more."""
+        self._is_flooded = False
+        """So much was waiting that this has failed by itself: what is written is dropped."""
         self._is_behind = False
         """A write was answered with BACKPRESSURE, and `on_writable` is due for it."""
         self._promise: Deferred | None = None
@@ -81,16 +83,17 @@ class BodyWriter:
         """SUCCESS if more may follow at once; BACKPRESSURE if this was taken, and what follows had
         better wait for `on_writable`; DROPPED if nobody will read it.
 
-        TypeError for what is not bytes, RuntimeError behind `end` or `fail`.
+        TypeError for what is not bytes, RuntimeError behind the program's `end` or `fail`.
         """
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"a body is written in bytes, not {type_name(data)}")
-        if self._has_left:
+        if self._has_left or self._is_flooded:
             return SendStatus.DROPPED
         if self._end is not None:
             raise RuntimeError("nothing is written behind the end of a body")
         if self.buffered_amount > FULL_FACTOR * self._max_len:
             text = f"{self.buffered_amount} bytes wait, and the program goes on writing"
+            self._is_flooded = True
             self.fail(BufferError(text))
             return SendStatus.DROPPED
         if data:

@@ -71,8 +71,9 @@ def test_who_goes_on_writing_to_a_client_that_is_behind_fails() -> None:
     writer = BodyWriter(max_buffered_len=10)
     assert writer.write(bytes(1_000)) is BEHIND  # one piece may have any length
     with logged_by("sigil.error") as lines:
-        assert writer.write(b"a") is DROPPED
+        assert [writer.write(b"a"), writer.write(b"b")] == [DROPPED, DROPPED]
         assert not writer.is_open
+        writer.end()
         connection = connected(writer)
     assert connection.has_ended and len(connection.received) > 1_000
     assert "BufferError: 1000 bytes wait, and the program goes on writing" in str(lines)
