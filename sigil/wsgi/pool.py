@@ -66,6 +66,8 @@ class Crew(Generic[Job]):
                 raise
         finally:
             self._starting.release()
+        if self.jobs:  # whoever wanted one more thread meanwhile has left that to this
+            self.wake()
 
     def _run(self) -> None:
         """Do jobs until the end; runs in a thread."""

@@ -28,6 +28,21 @@ def test_two_that_start_a_thread_at_the_same_time_start_no_more_than_there_may_b
     thread.join(PATIENCE)
 
 
+def test_a_burst_of_long_jobs_has_all_threads_though_one_was_idle() -> None:
+    meeting = threading.Barrier(5)
+
+    def work(is_met: bool) -> None:
+        if is_met:
+            meeting.wait(PATIENCE)
+
+    pool: ThreadPool[bool] = ThreadPool(work, 4, 100)
+    pool._crew.jobs.extend([True, True, True])  # as they come while a thread is woken for the first
+    assert pool.submit(True)
+    meeting.wait(PATIENCE)
+    for thread in pool.close():
+        thread.join(PATIENCE)
+
+
 def test_jobs_are_done_at_once_and_those_beyond_wait_or_are_refused() -> None:
     meeting, release = threading.Barrier(3), threading.Event()
 
