@@ -84,12 +84,29 @@ def _paths(request: Request, place: Place) -> tuple[str, str, bytes]:
 
 def http_scope(request: Request, place: Place, state: dict[str, Any]) -> Scope:
     """The scope of a request."""
+    scope = _scope("http", HTTP_SPEC_VERSION, request, place, state)
+    scope["method"] = request.method
+    return scope
+
+
+def websocket_scope(request: Request, place: Place, state: dict[str, Any]) -> Scope:
+    """The scope of a request that asks for a WebSocket."""
+    scope = _scope("websocket", WEBSOCKET_SPEC_VERSION, request, place, state)
+    scope["scheme"] = _WEBSOCKET_SCHEMES.get(request.scheme, "ws")
+    scope["subprotocols"] = list(request.subprotocols)
+    scope["extensions"] = {"websocket.http.response": {}}
+    return scope
+
+
+def _scope(
+    kind: str, spec_version: str, request: Request, place: Place, state: dict[str, Any]
+) -> Scope:
+    """What the scopes of both kinds of requests have."""
     root_path, path, raw_path = _paths(request, place)
     return {
-        "type": "http",
-        "asgi": {"version": VERSION, "spec_version": HTTP_SPEC_VERSION},
+        "type": kind,
+        "asgi": {"version": VERSION, "spec_version": spec_version},
         "http_version": _HTTP_VERSIONS[request.version],
-        "method": request.method,
         "scheme": request.scheme,
         "path": path,
         "raw_path": raw_path,
@@ -100,27 +117,6 @@ def http_scope(request: Request, place: Place, state: dict[str, Any]) -> Scope:
         "server": place.server,
         "state": state.copy(),
         "extensions": {},
-    }
-
-
-def websocket_scope(request: Request, place: Place, state: dict[str, Any]) -> Scope:
-    """The scope of a request that asks for a WebSocket."""
-    root_path, path, raw_path = _paths(request, place)
-    return {
-        "type": "websocket",
-        "asgi": {"version": VERSION, "spec_version": WEBSOCKET_SPEC_VERSION},
-        "http_version": _HTTP_VERSIONS[request.version],
-        "scheme": _WEBSOCKET_SCHEMES.get(request.scheme, "ws"),
-        "path": path,
-        "raw_path": raw_path,
-        "query_string": request.query.encode("latin-1"),
-        "root_path": root_path,
-        "headers": raw_headers(request),
-        "client": client_address(request.peer),
-        "server": place.server,
-        "subprotocols": list(request.subprotocols),
-        "state": state.copy(),
-        "extensions": {"websocket.http.response": {}},
     }
 
 

@@ -11,17 +11,12 @@ from the end. Nothing is held for a connection that is gone. It does not know wh
 callbacks.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ...core.conn import Conn, Ticket
-from ...core.effects import ERROR_LOG
 from ...core.http.request import Request
-from .logs import write_text
-from .tracebacks import EXIT_EXCEPTIONS, error_text
-
-_LOG = logging.getLogger(ERROR_LOG)
+from .logs import call_logged
 
 
 class Own(NamedTuple):
@@ -46,13 +41,7 @@ def call_refused(refused: Callable[[], object]) -> None:
     """Tell the program that what it has given a response for was not opened; what it raises is
     logged.
     """
-    try:
-        refused()
-    except EXIT_EXCEPTIONS:
-        raise
-    except BaseException as error:
-        text = error_text("what was to be called if an upgrade is refused raised", error)
-        write_text(_LOG, logging.ERROR, text)
+    call_logged(refused, "what was to be called if an upgrade is refused raised")
 
 
 class ConnectionPrograms:

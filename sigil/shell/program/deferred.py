@@ -17,16 +17,12 @@ once.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
-from ...core.effects import ERROR_LOG
 from ...core.http.validate import safe_repr
-from .logs import write_text
-from .tracebacks import EXIT_EXCEPTIONS, error_text
-
-_LOG = logging.getLogger(ERROR_LOG)
+from .logs import call_logged
+from .tracebacks import EXIT_EXCEPTIONS
 
 Result: TypeAlias = object
 """What a handler may return, or a stream yield; an exception stands for what it may raise."""
@@ -186,13 +182,7 @@ class _Promise:
                 callback = self.cancellations.pop(0)
             except IndexError:  # somebody else was faster
                 return
-            try:
-                callback()
-            except EXIT_EXCEPTIONS:
-                raise
-            except BaseException as error:
-                text = "a callback of a Deferred raised when it was cancelled"
-                write_text(_LOG, logging.ERROR, error_text(text, error))
+            call_logged(callback, "a callback of a Deferred raised when it was cancelled")
 
     def deliver(self) -> None:
         """Deliver the result to all who wait and whom no other thread is delivering it to."""

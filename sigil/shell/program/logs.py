@@ -14,8 +14,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ...core.effects import AccessLog
-from .tracebacks import EXIT_EXCEPTIONS, ErrorText, format_traceback
+from ...core.effects import ERROR_LOG, AccessLog
+from .tracebacks import EXIT_EXCEPTIONS, ErrorText, error_text, format_traceback
+
+_ERRORS = logging.getLogger(ERROR_LOG)
 
 _REPORTED: set[tuple[str, int]] = set()
 """Where the failures came from that were reported: file and line."""
@@ -91,6 +93,16 @@ def write_text(logger: logging.Logger, level: int, text: str) -> None:
         _attempt(logger, lambda: _log_exception(logger, level, text))
     else:
         write_log(logger, level, "%s", text)
+
+
+def call_logged(function: Callable[[], object], what: str) -> None:
+    """Call a function of the program; `what` has happened, and is logged, if it raises."""
+    try:
+        function()
+    except EXIT_EXCEPTIONS:
+        raise
+    except BaseException as error:
+        write_text(_ERRORS, logging.ERROR, error_text(what, error))
 
 
 def _log_exception(logger: logging.Logger, level: int, text: ErrorText) -> None:

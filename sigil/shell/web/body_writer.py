@@ -12,18 +12,13 @@ are sent in the order in which they were written, and what was written before th
 failure, goes before it. It does not know sockets, nor how a body is framed.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from ...core.effects import ERROR_LOG
 from ...core.http.validate import safe_repr, type_name
 from ...core.send_status import SendStatus
 from ..program.deferred import Deferred
-from ..program.logs import write_text
-from ..program.tracebacks import EXIT_EXCEPTIONS, error_text
-
-_LOG = logging.getLogger(ERROR_LOG)
+from ..program.logs import call_logged
 
 Callback = Callable[[], object]
 
@@ -179,8 +174,12 @@ class BodyWriter:
         self._taken += taken
         if self._is_behind and self.buffered_amount <= self._max_len // 2:
             self._is_behind = False
-            _call(self._on_writable, "on_writable")
+            self._call_on_writable()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _call_on_writable(self) -> None:
+        if self._on_writable is not None:
+            call_logged(self._on_writable, "on_writable of a BodyWriter raised")
 
     def close(self) -> None:
         """Nobody reads this any more."""
@@ -191,17 +190,5 @@ class BodyWriter:
 
     def _call_on_close(self) -> None:
         callback, self._on_close = self._on_close, None
-        _call(callback, "on_close")
-
-
-def _call(callback: Callback | None, name: str) -> None:
-    """Call a callback of the program, if there is one; what it raises is logged."""
-    if callback is None:
-        return
-    try:
-        callback()
-    except EXIT_EXCEPTIONS:
-        raise
-    except BaseException as error:
-        text = error_text(f"{name} of a BodyWriter raised", error)
-        write_text(_LOG, logging.ERROR, text)
+        if callback is not None:
+            call_logged(callback, "on_close of a BodyWriter raised")
