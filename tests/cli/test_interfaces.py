@@ -16,6 +16,7 @@ from sigil.cli.interfaces import (
 from sigil.cli.settings import read_settings
 from sigil.testing import Client
 from sigil.web import basic_auth, etag
+from tests.support.servers import PATIENCE
 
 
 def handler(request: Request) -> Response:
@@ -181,7 +182,7 @@ def test_flags_reach_a_wsgi_application() -> None:
 
     def answer(words: str) -> str:
         settings = read_settings(["serve", "web:app", *words.split()], "0")
-        with Client(handler_of(app, "wsgi", settings)) as client:
+        with Client(handler_of(app, "wsgi", settings), thread_timeout=PATIENCE) as client:
             return client.get("/").text
 
     assert answer("") == "['', True, False]"
