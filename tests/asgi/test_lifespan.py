@@ -157,6 +157,24 @@ def test_one_that_fails_to_end_is_logged(
     assert "failed to shut down" in caplog.text
 
 
+@both_ways
+def test_one_that_raises_in_the_middle_is_logged_and_requests_are_served(
+    serve: Callable[[AsgiHandler], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send(UP)
+            raise ValueError("midway")
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"served"})
+
+    with caplog.at_level(logging.ERROR, "sigil.error"):
+        serve(handler(app))
+    assert "the lifespan of the application raised" in caplog.text
+    assert caplog.text.count("ValueError: midway") == 1
+
+
 @both_starts
 def test_a_message_out_of_turn_is_refused_where_it_is_sent(
     start: Callable[[AsgiHandler], None],
