@@ -95,7 +95,8 @@ class Lifespan:
             raise
         except BaseException as error:
             self._error = error
-            if self._has_started and self._phase == "startup":  # in the middle, where nobody waits for it
+            is_serving = self._has_started and self._phase == "startup"
+            if is_serving:  # nobody waits for it
                 LOG.error("the lifespan of the application raised", exc_info=error)
             if not isinstance(error, Exception):
                 raise
