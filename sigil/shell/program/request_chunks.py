@@ -134,9 +134,10 @@ class RequestChunks(BodyChunks):
         self._give(b"")
 
     def _give(self, data: bytes) -> None:
-        wanted, self._wanted = self._wanted, None
-        if wanted is None:
+        wanted = self._wanted
+        if wanted is None:  # left as it is: another thread may be about to ask
             return
+        self._wanted = None
         if self._is_cut_off:
             wanted.fail(ConnectionAbortedError("the rest of the body does not come"))
         else:

@@ -40,7 +40,7 @@ class BodyWriter:
 
     __slots__ = (
         "_end", "_has_left", "_is_behind", "_is_flooded", "_max_len", "_on_close", "_on_writable",
-        "_pieces", "_promise", "_taken", "_written",
+        "_pieces", "_promises", "_taken", "_written",
     )  # fmt: skip
 
     def __init__(self, max_buffered_len: int = MAX_BUFFERED_LEN) -> None:
@@ -58,7 +58,8 @@ class BodyWriter:
         """So much was waiting that this has failed by itself: what is written is dropped."""
         self._is_behind = False
         """A write was answered with BACKPRESSURE, and `on_writable` is due for it."""
-        self._promise: Deferred | None = None
+        self._promises: list[Deferred] = []
+        """What the loop waits for, if it waits: taking it is one indivisible step."""
         self._on_writable: Callback | None = None
         self._on_close: Callback | None = None
 
@@ -143,9 +144,11 @@ class BodyWriter:
 
     def _wake(self) -> None:
         """Let the loop know that there is something to take, if it waits for it."""
-        promise, self._promise = self._promise, None
-        if promise is not None:
-            promise.resolve(None)
+        try:
+            promise = self._promises.pop()
+        except IndexError:  # it does not wait, or somebody else was faster
+            return
+        promise.resolve(None)
 
     # -- for the shell -----------------------------------------------------------------------------
 
@@ -156,19 +159,26 @@ class BodyWriter:
         """The next piece, or a `Deferred` of it."""
         if self._pieces or self._end is not None:
             return self._take(None)
-        promise = self._promise = Deferred()
+        promise = Deferred()
+        self._promises.append(promise)
         if self._pieces or self._end is not None:
             self._wake()  # it came in between
         return promise.map(self._take)
 
-    def _take(self, _: object) -> bytes:
-        """All that was written, up to a piece of some length; raises what is behind the last."""
+    def _take(self, _: object) -> object:
+        """All that was written, up to a piece of some length; raises what is behind the last. A
+        promise again, if what was written was taken before its writer came to say so.
+        """
         pieces, taken = [], 0
         while self._pieces and (not taken or taken + len(self._pieces[0]) <= MAX_PIECE_LEN):
             pieces.append(self._pieces.popleft())
             taken += len(pieces[-1])
         if not pieces:
-            end = StopIteration() if self._end is None else self._end
+            end = self._end
+            if end is None:
+                return self.__next__()
+            if self._pieces:  # they came between the two looks, before the end
+                return self._take(None)
             self._has_left, self._on_close = True, None
             raise end
         self._taken += taken

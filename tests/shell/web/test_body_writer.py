@@ -44,6 +44,24 @@ def test_what_is_written_is_sent_and_the_end_ends_it() -> None:
     assert not writer.is_open and not connection.has_ended
 
 
+def test_a_piece_that_is_taken_before_its_writer_says_so_does_not_end_the_body() -> None:
+    """The loop may take what another thread has written, and wait for more, before that thread
+    comes to wake it.
+    """
+    writer = BodyWriter()
+    connection = connected(writer)
+    for piece in (b"a", b"b"):
+        writer.write(piece)
+        deliver(connection)
+        writer._wake()  # of the write, late
+        deliver(connection)
+        assert writer.is_open
+    writer.end()
+    deliver(connection)
+    (answer,) = connection.answers()
+    assert (answer.body, answer.is_whole) == (b"ab", True)
+
+
 def test_a_body_that_has_ended_before_it_is_read() -> None:
     for pieces in ([], [b"a"], [b"a", b"b"]):
         writer = BodyWriter()
