@@ -15,6 +15,7 @@ the end is `ClientDisconnected`. It does not know frames.
 import asyncio
 import logging
 from collections import deque
+from contextlib import suppress
 from enum import IntEnum
 from typing import Any, Final
 
@@ -44,6 +45,7 @@ BURST_LEN: Final = 64 * 1024
 """Bytes that are sent to a client before it is looked whether it takes them, and that an
 application may be ahead of it.
 """
+LOOK_SECONDS: Final = 0.02
 LOST: Final = 1006
 """The code of a connection that was lost (RFC 6455 section 7.1.5)."""
 FAILED: Final = 1011
@@ -214,7 +216,7 @@ class WebSocketExchange(Exchange):
             self._put_len += len(data)
             self._runner.call(self._flush)
             while self._has_to_wait():
-                await self._wait()
+                await self._wait_for_client()
             if self._is_lost:
                 raise ClientDisconnected(WENT_AWAY)
         elif kind == "websocket.close":
@@ -224,6 +226,21 @@ class WebSocketExchange(Exchange):
             self._close(*closing)
         else:
             raise out_of_turn(kind, "websocket.send", "websocket.close")
+
+    async def _wait_for_client(self) -> None:
+        """Wait until the client has caught up, or something else has changed.
+
+        Nothing is told of that (`ws_drain`) while a message is being delivered: while one waits for
+        room, and the application for the client, it is looked at again and again.
+        """
+        if not self._rooms:
+            await self._wait()
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._wait()
+            return
+        self._runner.call(self._look)
 
     def _has_to_wait(self) -> bool:
         """True while the client is behind with what the application has sent."""
@@ -285,11 +302,12 @@ class WebSocketExchange(Exchange):
             return None
         self._incoming.append(data)
         self._received_len += len(data)
-        self._runner.post(self._wake)
         if not self._is_full():
+            self._runner.post(self._wake)
             return None
         room = Deferred()
         self._rooms.append(room)
+        self._runner.post(self._wake)
         if not self._is_full():  # it was taken in between
             room.resolve(None)
         return room

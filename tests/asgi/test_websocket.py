@@ -1,6 +1,7 @@
 """WebSockets of applications: back-pressure in both directions, refusals, and how they end."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -334,3 +335,28 @@ def test_who_has_refused_with_a_response_is_told_of_the_end(served: Served) -> N
         assert client.answer().status == 401
         until(lambda: told)
     assert told == [{"type": "websocket.disconnect", "code": 1006, "reason": ""}]
+
+
+def test_an_echo_goes_on_when_the_client_reads_late(served: Served) -> None:
+    """Messages wait for the application, and the application for the client."""
+    exchanges: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        exchanges.append(receive.__self__)
+        await accept(receive, send)
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "bytes": message["bytes"]})
+
+    served.app = app
+    length, count = 20_000, 1_000
+    frame = b"\x82\xfe" + length.to_bytes(2, "big") + bytes(4) + bytes(length)
+    with Client(served.port) as client:
+        client.send(asking())
+        client.read_until(b"\r\n\r\n")
+        sender = threading.Thread(target=lambda: client.send(frame * count), daemon=True)
+        sender.start()
+        until(lambda: exchanges[0]._is_behind and exchanges[0]._rooms)
+        missing = count * (length + 4)
+        while missing > 0:
+            missing -= len(client.sock.recv(1_000_000))
+        sender.join(PATIENCE)
