@@ -166,7 +166,7 @@ class WebSocketExchange(Exchange):
         elif state is State.DENYING:
             await super().send(message)
         elif self._closing is None and self._is_lost:
-            raise ClientDisconnected(WENT_AWAY)
+            self._send_lost(message, kind)
         else:
             raise RuntimeError(
                 f"Unexpected ASGI message '{kind}', after sending 'websocket.close' "
@@ -220,10 +220,7 @@ class WebSocketExchange(Exchange):
             if self._is_lost:
                 raise ClientDisconnected(WENT_AWAY)
         elif kind == "websocket.close":
-            closing = close_of(message)
-            if self._is_lost:
-                raise ClientDisconnected(WENT_AWAY)
-            self._close(*closing)
+            self._close(*close_of(message))
         else:
             raise out_of_turn(kind, "websocket.send", "websocket.close")
 
@@ -242,6 +239,14 @@ class WebSocketExchange(Exchange):
             return
         self._runner.call(self._look)
 
+    def _send_lost(self, message: Message, kind: str) -> None:
+        """Take a message to a client that has left: its end is there already, and nothing else is
+        taken.
+        """
+        if kind != "websocket.close":
+            raise ClientDisconnected(WENT_AWAY)
+        self._close(*close_of(message))
+
     def _has_to_wait(self) -> bool:
         """True while the client is behind with what the application has sent."""
         if self._is_lost or not self._outgoing:
@@ -249,10 +254,12 @@ class WebSocketExchange(Exchange):
         return self._is_behind or self._put_len - self._taken_len > BURST_LEN
 
     def _close(self, code: int, reason: str) -> None:
-        """Close behind all that was sent."""
-        self._state = State.CLOSED
-        self._closing = self._end = code, reason
+        """Close behind all that was sent; nothing if the client has left, whose end it is then."""
+        self._state, self._closing = State.CLOSED, (code, reason)
         self._incoming.clear()
+        if self._is_lost:
+            return
+        self._end = self._closing
         self._runner.call(self._flush)
         self._wake()
 

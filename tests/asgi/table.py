@@ -471,6 +471,16 @@ def closed_and_noted(notes: Notes, port: int) -> Any:
     return found
 
 
+async def close_behind_the_end(notes: Notes, scope: Any, receive: Any, send: Any) -> None:
+    """Close what the client has closed, twice."""
+    await receive()
+    await send(ACCEPT)
+    message = await receive()
+    notes.append((message["type"], message["code"]))
+    for _ in range(2):
+        await noted(notes, send({"type": "websocket.close"}))
+
+
 async def raise_accepted(notes: Notes, scope: Any, receive: Any, send: Any) -> None:
     await receive()
     await send(ACCEPT)
@@ -515,6 +525,10 @@ WEBSOCKETS = (
     Row("it raises", raise_accepted, closed, ((1_011, ""), [], []), (None, [], []), FALLS),
     Row("it returns", saying(ACCEPT, TEXT), closed, ((1_000, ""), ["a"], []),
         (None, ["a"], []), FALLS),
+    Row("close behind its end", close_behind_the_end, close_at_once,
+        [("websocket.disconnect", 4_002), "fine", "RuntimeError"],
+        [("websocket.disconnect", 4_002), "fine", "fine"],
+        "who closes what the client has just closed has done nothing wrong; once is enough"),
     Row("more behind close", close_and_go_on, closed_and_noted,
         ((4_001, "done"), [], ["websocket.disconnect", "RuntimeError"])),
     Row("two accepts", saying(ACCEPT, ACCEPT), closed, ((1_011, ""), [], ["RuntimeError"]),
