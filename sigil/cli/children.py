@@ -43,8 +43,11 @@ SOCKETS: Final = b"s"
 """The byte that sockets come with."""
 NOTHING: Final = b"n"
 """The byte that comes where there are none."""
-STOP: Final = b"t"
-"""The byte that asks a child to drain and exit; a second one, to do so at once."""
+LEAVE: Final = b"l"
+END: Final = b"e"
+"""The bytes that ask a child to drain and exit, where others go on, and where all end; a second
+one, to do so at once.
+"""
 
 CHILD = """\
 import sys
@@ -103,6 +106,7 @@ class Parent:
         self._stop: Callable[[], object] | None = None
         self._stopping = threading.Lock()
         """Held, for good, by whoever was the first to stop the server."""
+        self._others_go_on = True
         self._was_asked = False
         """The parent has asked for the end."""
         self._woken, self._waking = socket.socketpair()
@@ -120,6 +124,12 @@ class Parent:
         self._stop = stop
         self._send(Wants(place))
         return self._listeners.get()
+
+    def others_go_on(self) -> bool:
+        """True unless all children were asked to end: there are others for who waits in the queue
+        of a socket.
+        """
+        return self._others_go_on
 
     def report_serving(self) -> None:
         """Have the parent know that somebody is served from now on."""
@@ -148,6 +158,7 @@ class Parent:
                         is_there = self._take_order()
                     elif signal.SIGTERM in self._woken.recv(MESSAGE_LEN):
                         self._stop_once()
+        self._others_go_on = False
         self._listeners.put(())
         self._stop_once()
         threading.Event().wait(self._grace + KILL_AFTER_SECONDS)
@@ -159,7 +170,8 @@ class Parent:
             order, descriptors, _, _ = socket.recv_fds(self._channel, 1, MAX_LISTENERS)
         except OSError:
             return False
-        if order == STOP:
+        if order in (LEAVE, END):
+            self._others_go_on = order == LEAVE
             self._stop_once()
             if self._was_asked and self._stop is not None:
                 self._stop()
@@ -246,10 +258,10 @@ class Child:
             else:
                 self.channel.sendall(NOTHING)
 
-    def stop(self) -> None:
+    def stop(self, *, others_go_on: bool) -> None:
         """Ask it to drain and exit; a second time, to do so at once."""
         with suppress(OSError):
-            self.channel.sendall(STOP)
+            self.channel.sendall(LEAVE if others_go_on else END)
 
     def kill(self) -> None:
         """End it."""

@@ -240,7 +240,8 @@ def run(
 def run_for(parent: "Parent", service: Service, listeners: Listeners, settings: Settings) -> None:
     """Serve until the parent wants no more, on sockets of all its children."""
     server = service.server
-    server.listen(listeners, pause=ACCEPT_PAUSE_SECONDS if settings.workers > 1 else 0.0)
+    pause = ACCEPT_PAUSE_SECONDS if settings.workers > 1 else 0.0
+    server.listen(listeners, others_accept=parent.others_go_on, pause=pause)
     with _starting(server, settings.app, parent.report_serving):
         if service.new_loop is not None:
             _run_in_asyncio(http_server_serve(server), service.new_loop)

@@ -215,7 +215,7 @@ class Supervisor:
                 self._start(order.number)
             case Stop():
                 if order.number in self._children:
-                    self._children[order.number].stop()
+                    self._children[order.number].stop(others_go_on=not self._team.is_stopping)
             case Kill():
                 if order.number in self._children:
                     self._children[order.number].kill()

@@ -15,7 +15,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
 from ..core.conn import Peer
@@ -54,7 +54,7 @@ class HttpServer(Stopping):
     # there is nothing else to be set: a handler that is assigned would not be called
     # fmt: off
     __slots__ = (
-        "__weakref__", "_acceptor", "_host", "_is_awake", "_is_watched", "_poller", "_port",
+        "__weakref__", "_host", "_is_awake", "_is_watched", "_poller", "_port",
         "_read_offset", "_settings", "_sockets", "_waits_when_full",
     )
     # fmt: on
@@ -74,7 +74,6 @@ class HttpServer(Stopping):
             self._host, self._port = settings.uds, 0
         self._poller: Poller | None = None
         self._sockets: Sockets
-        self._acceptor: Acceptor | None = None
         self._read_offset = 0
         self._is_watched = False
         """The host loop watches the descriptor, and wants to be woken."""
@@ -188,21 +187,24 @@ class HttpServer(Stopping):
         sock: socket.socket | Sequence[socket.socket] | None = None,
         *,
         shared: bool = True,
+        others_accept: Callable[[], bool] | None = None,
         pause: float = 0.0,
     ) -> None:
         """Open a listening socket at each address of the host, all on one port, or take over
         `sock`, which listens already (TCP or Unix), or several of one host and port.
 
         What was taken over is closed at the end; it is shut down as well, which ends it for every
-        process that has it, unless it is `shared`. `pause` is for how many seconds nobody is
-        accepted behind those who were: so processes that share a socket share a burst. OSError with
-        the address if that cannot be; TypeError for what is no socket, and for an SSLSocket, since
-        TLS is not served yet.  Twice is once.
+        process that has it, unless it is `shared`. Who waits in its queue then is accepted before,
+        unless `others_accept()` says that other processes will. `pause` is for how many seconds
+        nobody is accepted behind those who were: so processes that share a socket share a burst.
+        OSError with the address if that cannot be; TypeError for what is no socket, and for an
+        SSLSocket, since TLS is not served yet.  Twice is once.
         """
         given = () if sock is None else check_sockets(sock)
         if self.running:
             return
-        self._open(given, sock is None or not shared, pause)
+        acceptor = self._open(given, sock is None or not shared, pause)
+        acceptor.others_accept = others_accept or acceptor.others_accept
         self._expect_start()
         limits = limits_for_process(self._limits)
         self._engine.begin(self._new_state(limits), cached_parser(limits))
@@ -224,7 +226,7 @@ class HttpServer(Stopping):
             next_generation=old.next_generation, totals=old.totals, started_at=old.started_at
         )
 
-    def _open(self, given: Sequence[socket.socket], is_ours: bool, pause: float) -> None:
+    def _open(self, given: Sequence[socket.socket], is_ours: bool, pause: float) -> Acceptor:
         """Open everything a listening server owns, or nothing."""
         with ExitStack() as opened:
             listeners, asked = given, self._settings
@@ -247,10 +249,10 @@ class HttpServer(Stopping):
         self._poller, self._acceptor = poller, acceptor  # from now on it is running
         if not isinstance(name, tuple):  # a Unix socket
             self._host, self._port = str(name), 0
-            return
-        if len(given) == 1:  # if there are several, they are those of the host that was asked for
-            self._host = name[0]
-        self._port = name[1]
+        else:
+            # if there are several, they are those of the host that was asked for
+            self._host, self._port = name[0] if len(given) == 1 else self._host, name[1]
+        return acceptor
 
     def _address(self) -> str:
         """The address that is, was or will be listened on, as it is logged."""

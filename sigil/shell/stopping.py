@@ -19,6 +19,7 @@ from types import FrameType
 from ..core.effects import ERROR_LOG
 from ..core.limits import Limits
 from .arguments import stop_event
+from .loop.acceptor import Acceptor
 from .loop.engine import Engine
 from .loop.signals import is_host_loop, stopping_on_signals, waking_on_signals
 from .messaging import NO_THREAD, Messaging
@@ -32,10 +33,12 @@ _LOG = logging.getLogger(ERROR_LOG)
 class Stopping(Messaging):
     """A server that serves until it is stopped."""
 
-    __slots__ = ("_asked_at", "_has_ended", "_started", "_tick_count", "_tick_pid")
+    __slots__ = ("_acceptor", "_asked_at", "_has_ended", "_started", "_tick_count", "_tick_pid")
 
     def __init__(self, limits: Limits, engine: Engine) -> None:
         super().__init__(limits, engine)
+        self._acceptor: Acceptor | None = None
+        """The listening sockets, until the server winds down."""
         self._has_ended = False
         self._tick_count, self._asked_at = 0, -1
         """How many ticks there were, now and at the last signal."""
@@ -169,6 +172,9 @@ class Stopping(Messaging):
         event = stop_event(grace)
         if self._application.lifespan.is_ending:
             self._application.lifespan.hurry()
+        acceptor = self._acceptor
+        if acceptor is not None:
+            acceptor.leave()
         if not self._has_ended or self.running:
             self._post(event)
 

@@ -16,7 +16,7 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
 from ...core.effects import SERVER_LOG, Interest
@@ -53,6 +53,9 @@ class Acceptor:
         """For connections that do not have it from their listening socket: None once all have."""
         for listener in self._listeners:
             set_options(listener, unsent_mark)
+        self.others_accept: Callable[[], bool] = bool
+        """Asked at the end: other processes go on with these sockets. By default there are none."""
+        self._is_leaving = False
         self.at_close = ExitStack()
         """What is done when the listening sockets are closed."""
         self._is_watched = False
@@ -92,6 +95,8 @@ class Acceptor:
         """Up to `max_count` of the connections that are waiting, each with its peer, and why there
         are no more.
         """
+        if self._is_leaving and self.others_accept():
+            return AcceptedSockets([], AcceptStop.ENOUGH)
         first, *others = self._listeners
         accepted = accept_waiting(first, max_count, self._unsent_mark)
         sockets = accepted.sockets
@@ -106,6 +111,12 @@ class Acceptor:
         self.is_exhausted = accepted.stopped is AcceptStop.EXHAUSTED
         self._has_accepted = bool(sockets)
         return AcceptedSockets(sockets, accepted.stopped, accepted.error)
+
+    def leave(self) -> None:
+        """The server was asked to stop: from here on newcomers are for other processes, if there
+        are any. From any thread.
+        """
+        self._is_leaving = True
 
     def end_tick(self, has_room: bool, is_freed: bool) -> None:
         """Watch for newcomers in the next tick, if there is room, or after the pause that is made

@@ -34,6 +34,10 @@ def read_before_stop(engine: Engine, sockets: Sockets, poller: Poller, limits: L
 
 
 def accept_before_close(engine: Engine, sockets: Sockets, acceptor: Acceptor) -> None:
-    """Accept all who wait in the queue of a listening socket that is about to be closed."""
+    """Accept all who wait in the queue of a listening socket that is about to be closed, unless
+    other processes go on with it, and accept them.
+    """
+    if acceptor.others_accept():
+        return
     accepted = acceptor.accept(QUEUE_MAX).sockets
     engine.events += [Accepted(sockets.register_accepted(sock), peer) for sock, peer in accepted]

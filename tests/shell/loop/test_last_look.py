@@ -155,3 +155,17 @@ def test_user_code_that_breaks_out_loses_no_stop() -> None:
     client.advance(Limits().linger_timeout + 1.0)
     assert not client.server.running
     assert bytes(wire.received[:12]) == b"HTTP/1.1 500"
+
+
+def test_who_waits_where_other_processes_accept_is_left_to_them() -> None:
+    """A process of several is replaced: those whom it has not accepted are not told of its end."""
+    with socket.create_server((HOST, 0)) as listener:
+        first, second = make_http_server(fine), make_http_server(fine)
+        first.listen(listener.dup(), others_accept=lambda: True)
+        clients = [socket.create_connection(listener.getsockname()) for _ in range(10)]
+        stop(first)
+        second.listen(listener.dup())
+        for client in clients:
+            client.sendall(GET)
+        stop(second)
+        assert [everything(client)[:12] for client in clients] == [b"HTTP/1.1 200"] * 10
