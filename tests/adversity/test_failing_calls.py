@@ -28,7 +28,13 @@ pytestmark = [
     needs_pure_sources,
 ]
 
-LIMITS = Limits(max_connection_cnt=7, full_policy="503", max_outbox_len=65_536, linger_timeout=1.0)
+LIMITS = Limits(
+    max_connection_cnt=7,
+    full_policy="503",
+    max_outbox_len=65_536,
+    max_unsent_response_len=65_536,
+    linger_timeout=1.0,
+)
 LARGE = bytes(range(256)) * 1_200
 PIECES = [bytes([number]) * 3_000 for number in range(12)]
 HEAD = b" HTTP/1.1\r\nHost: a\r\n"
