@@ -151,7 +151,7 @@ def _prepare(fields: list[FieldLine]) -> PreparedHeaders:
         if digits.isdigit() and len(digits) <= _DIGITS_MAX:
             return PreparedHeaders(block, keys, False, False, int(digits), "")
     prepared = PreparedHeaders(block, keys, has_date, False, None, "")
-    framed = with_framing(prepared, [_pair_of(field) for field in special])
+    framed = with_framing(prepared, tuple([_pair_of(field) for field in special]))
     if isinstance(framed, str):
         raise ValueError(framed)
     return framed
