@@ -46,6 +46,7 @@ BURST_LEN: Final = 64 * 1024
 application may be ahead of it.
 """
 LOOK_SECONDS: Final = 0.02
+"""How often it is looked whether a client takes what it is sent, where nobody tells."""
 LOST: Final = 1006
 """The code of a connection that was lost (RFC 6455 section 7.1.5)."""
 FAILED: Final = 1011
@@ -255,11 +256,11 @@ class WebSocketExchange(Exchange):
 
     def _close(self, code: int, reason: str) -> None:
         """Close behind all that was sent; nothing if the client has left, whose end it is then."""
-        self._state, self._closing = State.CLOSED, (code, reason)
+        self._state = State.CLOSED
         self._incoming.clear()
         if self._is_lost:
             return
-        self._end = self._closing
+        self._closing = self._end = code, reason
         self._runner.call(self._flush)
         self._wake()
 
