@@ -46,6 +46,7 @@ from .shell.functions import (
     http_server_tick,
 )
 from .shell.make import make_http_server
+from .shell.members import http_server_attach, http_server_detach, http_server_members
 from .shell.messaging import (
     http_server_broadcast,
     http_server_call_soon,
@@ -114,6 +115,7 @@ __all__ = [
     "client_module",
     "close_reason_sentence",
     "close_reason_str",
+    "http_server_attach",
     "http_server_broadcast",
     "http_server_buffered_amount",
     "http_server_call_soon",
@@ -122,11 +124,13 @@ __all__ = [
     "http_server_close_text",
     "http_server_configure",
     "http_server_context",
+    "http_server_detach",
     "http_server_fd",
     "http_server_footprint",
     "http_server_host",
     "http_server_listen",
     "http_server_loop",
+    "http_server_members",
     "http_server_memcpy",
     "http_server_next_deadline",
     "http_server_peer",

@@ -41,6 +41,7 @@ ELSEWHERE = {
     "shell/make": "tests/shell/loop/test_listen.py",
     "shell/settings": "tests/shell/test_server_configure.py",
     "shell/stopping": "tests/shell/test_server_stop.py",
+    "shell/watching": "tests/shell/test_server_wake.py",
     "shell/functions": "tests/shell/test_server_names.py",
     "shell/loop/connection_socket": "tests/shell/loop/test_sockets_linger.py",
     "shell/loop/head_cache": "tests/limits/of_requests.py",

@@ -23,7 +23,7 @@ from ..core.effects import ACCESS_LOG, SERVER_LOG
 from ..core.events import Accepted, DescriptorsExhausted, InputRead, TickStarted
 from ..core.limits import Limits, read_share_len
 from ..core.server.admission import accept_room, max_accepts
-from ..core.server.clock import is_due, next_deadline
+from ..core.server.clock import is_due
 from ..core.server.state import Server, ServerState, make_server
 from ..core.server.stats import Stats, stats
 from .hosts.thread import ServerThread
@@ -37,25 +37,22 @@ from .loop.last_look import accept_before_close, read_before_stop
 from .loop.listen import check_sockets, open_asked, removing_socket_file
 from .loop.poller import Poller
 from .loop.sockets import Ready, Sockets, unread_of
-from .messaging import NO_THREAD
-from .program.body_sources import Spawn
+from .members import Attached, Hosting
 from .program.handlers import Application, Handler
 from .program.logs import write_log
 from .settings import ServerSettings, checked
-from .stopping import Stopping
 
 _LOG = logging.getLogger(SERVER_LOG)
 _ACCESS = logging.getLogger(ACCESS_LOG)
 
 
-class HttpServer(Stopping):
+class HttpServer(Hosting):
     """An HTTP/1.1 server; make it with `make_http_server`."""
 
     # there is nothing else to be set: a handler that is assigned would not be called
     # fmt: off
     __slots__ = (
-        "__weakref__", "_host", "_is_awake", "_is_watched", "_poller", "_port",
-        "_read_offset", "_settings", "_sockets", "_waits_when_full",
+        "__weakref__", "_host", "_port", "_read_offset", "_settings", "_waits_when_full",
     )
     # fmt: on
 
@@ -72,13 +69,7 @@ class HttpServer(Stopping):
         self._host, self._port = settings.host, settings.port
         if settings.uds is not None:
             self._host, self._port = settings.uds, 0
-        self._poller: Poller | None = None
-        self._sockets: Sockets
         self._read_offset = 0
-        self._is_watched = False
-        """The host loop watches the descriptor, and wants to be woken."""
-        self._is_awake = False
-        """It was, since the last tick."""
         self._take(settings)
 
     def _take(self, settings: ServerSettings) -> None:
@@ -101,11 +92,6 @@ class HttpServer(Stopping):
         return f"<HttpServer {self._address()}, {state}>"
 
     @property
-    def running(self) -> bool:
-        """True from `listen` until the last connection of a stopped server is closed."""
-        return self._poller is not None
-
-    @property
     def host(self) -> str:
         """The host that is, was or will be listened on, or the path of a Unix socket."""
         return self._host
@@ -125,42 +111,6 @@ class HttpServer(Stopping):
     def stats(self) -> Stats:
         """Figures since the server was made."""
         return stats(self.state.replace(now=time.monotonic()))
-
-    def fileno(self) -> int:
-        """One descriptor that becomes readable when a tick has something to do, for a host loop to
-        watch; what is sent between two ticks included, from the first call of this on.
-        """
-        descriptor = self._require_poller().fileno()
-        if descriptor is None:
-            raise OSError(
-                "this platform has no descriptor for that; call tick() at intervals instead"
-            )
-        if not self._is_watched:
-            self._is_watched, self._sending_thread = True, NO_THREAD
-            if self._has_work():
-                self.wake()
-        return descriptor
-
-    def next_deadline(self) -> float | None:
-        """When `tick` must be called at the latest even if nothing is ready, on `time.monotonic()`;
-        None if never.
-        """
-        return self._engine.snapshot.now if self._has_work() else self._deadline()
-
-    def _deadline(self) -> float | None:
-        """The next deadline, if no work is left."""
-        deadline = next_deadline(self.state)
-        rejected_at = self._sockets.rejected.due_at if self.running else None
-        resumes_at = None if self._acceptor is None else self._acceptor.resumes_at
-        program = self._application
-        for at in (program.sources.poll_at, program.lifespan.due_at, rejected_at, resumes_at):
-            if at is not None and (deadline is None or at < deadline):
-                deadline = at
-        return deadline
-
-    def _has_work(self) -> bool:
-        """True if the last tick left something over, or anything was posted since."""
-        return self._engine.has_work or bool(self._mailbox) or bool(self._interrupting_calls)
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -247,6 +197,7 @@ class HttpServer(Stopping):
         self._is_watched = self._is_awake = False
         self._sockets = Sockets(self._engine, self._application, poller)
         self._poller, self._acceptor = poller, acceptor  # from now on it is running
+        self._begin_members()
         if not isinstance(name, tuple):  # a Unix socket
             self._host, self._port = str(name), 0
         else:
@@ -271,12 +222,6 @@ class HttpServer(Stopping):
         self._require_no_tick("serve_in_thread")
         return ServerThread(self, reuse)
 
-    def _set_spawn(self, spawn: Spawn | None) -> None:
-        """Set how coroutines of user code are run from now on; None: they are refused. For hosts of
-        the server.
-        """
-        self._application.set_spawn(spawn)
-
     def tick(self, timeout: float | None = 0.0) -> bool:
         """Wait up to `timeout` seconds for something to do (None: until there is), and do it; no
         longer than until `next_deadline()`, when connections are looked at.
@@ -298,8 +243,7 @@ class HttpServer(Stopping):
                 self._start_program()
             return self.process_connections(timeout)
         finally:
-            if self._is_watched:
-                self._is_awake, self._sending_thread = False, NO_THREAD
+            self._end_watch()
             self._is_ticking = self._guard.is_busy = False
 
     def _start_program(self) -> None:
@@ -318,12 +262,6 @@ class HttpServer(Stopping):
         if acceptor is not None:
             acceptor.watch(has_begun)
         self._note_start()
-
-    def _before_send(self) -> None:
-        """Wake the host loop, if messages that are sent between two ticks would wait for it."""
-        if self._is_watched and not self._is_awake and not self._is_ticking:
-            self._is_awake = True
-            self._mailbox.wake()
 
     # -- one tick ----------------------------------------------------------------------------------
 
@@ -347,6 +285,8 @@ class HttpServer(Stopping):
         left_over = len(events)
         read_len = read_share_len(self._limits, len(ready))
         left = self._process_ready(ready, now, read_len)
+        if self._attached and self._tick_members(now):
+            has_work = True
         self._take_posted()
         read_before_stop(engine, self._sockets, poller, self._limits)
         self._application.sources.poll(now)
@@ -364,14 +304,6 @@ class HttpServer(Stopping):
             has_room = has_room and not self._application.lifespan.is_starting
             self._acceptor.end_tick(has_room, state.totals.closed is not closed)
         return has_work
-
-    def _bounded(self, timeout: float | None) -> float | None:
-        """The timeout while no work is left, but no longer than until something is due."""
-        at = None if timeout == 0.0 else self._deadline()
-        if at is None:
-            return timeout
-        left = max(0.0, at - self._engine.run_queue.clock())
-        return left if timeout is None else min(timeout, left)
 
     def _process_ready(self, ready: Ready, now: float, read_len: int) -> Ready:
         """Take the events of descriptors that are ready: connections, each read up to `read_len`,
@@ -392,6 +324,8 @@ class HttpServer(Stopping):
                 self._mailbox.drain_wakeup()
             elif isinstance(other, Acceptor):
                 has_newcomers = True  # at one of its sockets, or at several
+            elif isinstance(other, Attached):
+                other.is_ready = True
         if has_newcomers and self._acceptor is not None:
             self._accept(self._acceptor)
         if self._acceptor is not None:
@@ -421,7 +355,8 @@ class HttpServer(Stopping):
             self._acceptor.close()
             self._acceptor = None
             write_log(_LOG, logging.INFO, "stopped listening on %s", self._address())
-        if self._engine.state.running is ServerState.STOPPED and self._engine.is_done:
+        is_stopped = self._engine.state.running is ServerState.STOPPED
+        if is_stopped and self._engine.is_done and not self._awaits_members():
             lifespan, has_ended = self._application.lifespan, True
             try:
                 has_ended = lifespan.end(self._engine.clock().now, self._limits.shutdown_timeout)
@@ -436,14 +371,10 @@ class HttpServer(Stopping):
     def _close(self, error: BaseException | None = None) -> None:
         """Close every descriptor; with an error, since the server could not begin."""
         self._sockets.close()
+        self._release_members()
         poller, self._poller, self._has_ended = self._require_poller(), None, True
         self._mailbox.close()
         self._interrupting_calls.clear()
         with suppress(OSError):  # it is closed all the same
             poller.close()
         self._note_end(error)
-
-    def _require_poller(self) -> Poller:
-        if self._poller is None:
-            raise RuntimeError("the server is not listening: call listen() or tick() first")
-        return self._poller

@@ -23,6 +23,7 @@ from .loop.acceptor import Acceptor
 from .loop.engine import Engine
 from .loop.signals import is_host_loop, stopping_on_signals, waking_on_signals
 from .messaging import NO_THREAD, Messaging
+from .program.body_sources import Spawn
 from .program.deferred import Deferred
 from .program.logs import write_text
 from .program.tracebacks import EXIT_EXCEPTIONS, SecondSignal, error_text
@@ -53,6 +54,10 @@ class Stopping(Messaging):
     @abstractmethod
     def tick(self, timeout: float | None = 0.0) -> bool:
         """Do what there is to do, waiting for it up to `timeout` seconds."""
+
+    @abstractmethod
+    def _set_spawn(self, spawn: Spawn | None) -> None:
+        """Set how coroutines of user code are run from now on."""
 
     @abstractmethod
     def _abandon(self) -> None:

@@ -39,6 +39,8 @@ class Mailbox(Generic[Item]):
         """There is a byte for the sleeper, or will be at once; or it has been read, and what is
         posted is taken behind that.
         """
+        self.is_taken_soon = False
+        """What is posted now is taken in this tick, so nobody need be woken for it."""
         self.wake_here: Callable[[], bool] | None = None
         """Wakes whoever waits without a system call, if that is possible where it is called."""
         self._waker: socket.socket | None = None
@@ -77,7 +79,8 @@ class Mailbox(Generic[Item]):
             return False
         self._length += length
         self._items.append(item)
-        self.wake()
+        if not self.is_taken_soon:
+            self.wake()
         if self._is_closed:
             self.clear()
         return True
