@@ -34,6 +34,7 @@ READING_ORDER = (
     (
         "limits",
         "limits_check",
+        "tls",
         "conn",
         "close_reasons",
         "parse_result",

@@ -21,6 +21,7 @@ ELSEWHERE = {
     "core/events": "tests/docs/test_tables.py",
     "core/effects": "tests/docs/test_tables.py",
     "core/http/default_fields": "tests/core/http/test_response.py",
+    "core/tls": "tests/shell/loop/test_tls_socket.py",
     "core/broadcast/encode": "tests/core/broadcast/test_entry.py",
     "core/broadcast/announcing": "tests/core/connection/test_retained_reading.py",
     "core/http/bodies": "tests/core/http/test_response.py",
