@@ -14,6 +14,7 @@ names below are the public ones; everything else may change.
 from .browser.client_module import client_module
 from .core.close_reasons import CloseReason, close_reason_sentence, close_reason_str
 from .core.conn import Conn, Peer
+from .core.control import TimeoutReason
 from .core.http.bodies import Unfold
 from .core.http.decoding import BadInput
 from .core.http.headers import Headers
@@ -26,6 +27,13 @@ from .core.server.stats import Stats
 from .core.topics import ALL_TOPICS
 from .core.views.footprint import footprint as http_server_footprint
 from .shell.callbacks import Callbacks
+from .shell.control import (
+    http_server_callback_on_writable,
+    http_server_partial_buffered,
+    http_server_ping,
+    http_server_rx_flow_control,
+    http_server_set_timeout,
+)
 from .shell.functions import (
     http_server_configure,
     http_server_fd,
@@ -109,6 +117,7 @@ __all__ = [
     "SendStatus",
     "SseEvent",
     "Stats",
+    "TimeoutReason",
     "Unfold",
     "__version__",
     "chain",
@@ -119,6 +128,7 @@ __all__ = [
     "http_server_broadcast",
     "http_server_buffered_amount",
     "http_server_call_soon",
+    "http_server_callback_on_writable",
     "http_server_clients",
     "http_server_close",
     "http_server_close_text",
@@ -133,16 +143,20 @@ __all__ = [
     "http_server_members",
     "http_server_memcpy",
     "http_server_next_deadline",
+    "http_server_partial_buffered",
     "http_server_peer",
+    "http_server_ping",
     "http_server_port",
     "http_server_position",
     "http_server_printf",
     "http_server_retained",
     "http_server_running",
     "http_server_runs_coroutines",
+    "http_server_rx_flow_control",
     "http_server_send",
     "http_server_serve",
     "http_server_serve_in_thread",
+    "http_server_set_timeout",
     "http_server_settings",
     "http_server_stage_body",
     "http_server_stage_len",

@@ -50,7 +50,7 @@ READING_ORDER = (
     ("stage",),
     ("websocket",),
     ("broadcast",),
-    ("events", "effects"),
+    ("control", "events", "effects"),
     ("connection",),
     ("server",),
     ("views",),

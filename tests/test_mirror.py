@@ -17,6 +17,9 @@ MIRRORED = ("core", "shell", "browser", "testing", "apps", "cli", "evo", "wsgi",
 """The folders of sigil whose tests lie in folders of the same name."""
 
 ELSEWHERE = {
+    "core/control": "tests/core/connection/test_control_requests.py",
+    "core/connection/control": "tests/core/connection/test_control_requests.py",
+    "shell/program/callback_table": "tests/shell/test_server_names.py",
     "core/limits_check": "tests/core/test_limits.py",
     "core/events": "tests/docs/test_tables.py",
     "core/effects": "tests/docs/test_tables.py",

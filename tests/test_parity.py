@@ -58,6 +58,37 @@ NAMES = """
 """
 """What `(sigil http server)` and its siblings export."""
 
+LIBWEBSOCKETS = """
+    lws_client_reset lws_client_connect_via_info lws_client_connect_extended lws_client_connect
+    lws_http_transaction_completed_client lws_get_library_version lws_create_context
+    lws_context_destroy lws_return_http_status lws_set_timeout lws_get_peer_addresses
+    lws_context_user lws_callback_all_protocol lws_get_socket_fd lws_rx_flow_control
+    lws_rx_flow_allow_all_protocol lws_canonical_hostname lws_set_proxy lws_get_protocol
+    lwsl_timestamp lws_set_log_level lws_is_ssl lws_partial_buffered lws_parse_uri lws_cgi
+    lws_cgi_kill lws_cancel_service lws_cancel_service_pt lws_write lws_hdr_fragment_length
+    lws_hdr_total_length lws_hdr_copy_fragment lws_hdr_copy lws_frame_is_binary
+    lws_remaining_packet_payload lws_callback_on_writable lws_callback_on_writable_all_protocol
+    lws_http_transaction_completed lws_adopt_socket lws_adopt_socket_readbuf lws_serve_http_file
+    lws_service_fd_tsi lws_service lws_callback_function lws_extension_callback_function
+    lws_close_reason
+"""
+"""The functions of libwebsockets, as its interface has them."""
+
+CALLBACK_REASONS = """
+    ESTABLISHED CLIENT_CONNECTION_ERROR CLIENT_FILTER_PRE_ESTABLISH CLIENT_ESTABLISHED CLOSED
+    CLOSED_HTTP RECEIVE RECEIVE_PONG CLIENT_RECEIVE CLIENT_RECEIVE_PONG CLIENT_WRITEABLE
+    SERVER_WRITEABLE HTTP HTTP_BODY HTTP_BODY_COMPLETION HTTP_FILE_COMPLETION HTTP_WRITEABLE
+    FILTER_NETWORK_CONNECTION FILTER_HTTP_CONNECTION SERVER_NEW_CLIENT_INSTANTIATED
+    FILTER_PROTOCOL_CONNECTION OPENSSL_LOAD_EXTRA_CLIENT_VERIFY_CERTS
+    OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS OPENSSL_PERFORM_CLIENT_CERT_VERIFICATION
+    CLIENT_APPEND_HANDSHAKE_HEADER CONFIRM_EXTENSION_OKAY CLIENT_CONFIRM_EXTENSION_SUPPORTED
+    PROTOCOL_INIT PROTOCOL_DESTROY WSI_CREATE WSI_DESTROY GET_THREAD_ID ADD_POLL_FD DEL_POLL_FD
+    CHANGE_MODE_POLL_FD LOCK_POLL UNLOCK_POLL OPENSSL_CONTEXT_REQUIRES_PRIVATE_KEY
+    WS_PEER_INITIATED_CLOSE WS_EXT_DEFAULTS CGI CGI_TERMINATED CGI_STDIN_DATA CGI_STDIN_COMPLETED
+    ESTABLISHED_CLIENT_HTTP CLOSED_CLIENT_HTTP RECEIVE_CLIENT_HTTP COMPLETED_CLIENT_HTTP USER
+"""
+"""What its callback is called for: 0 to 47, and 1000."""
+
 
 class Row(NamedTuple):
     """One line of a table."""
@@ -103,6 +134,8 @@ def functions_of(path: Path) -> set[str]:
 def test_no_name_of_the_original_is_left_out() -> None:
     told = [name for row in ROWS for name in re.findall(r"`([^`]+)`", row.there)]
     assert set(NAMES.split()) <= set(told)
+    assert set(LIBWEBSOCKETS.split()) <= set(told)
+    assert {f"LWS_CALLBACK_{name}" for name in CALLBACK_REASONS.split()} <= set(told)
     assert len(set(told)) == len(told)
 
 

@@ -65,6 +65,7 @@ class CloseReason(IntEnum):
     WS_BAD_COMPRESSION = -45
     WS_OVERHEAD = -46
     BAD_PROXY_HEADER = -47
+    PROGRAM_TIMEOUT = -48
 
 
 class CloseInfo(NamedTuple):
@@ -178,6 +179,9 @@ CLOSE_INFO: Final = {
     ),
     CloseReason.BAD_PROXY_HEADER: CloseInfo(
         "the connection did not begin with a header of the PROXY protocol", 0, 1002
+    ),
+    CloseReason.PROGRAM_TIMEOUT: CloseInfo(
+        "the time is over that the program behind this server has set for it", 503, 1008
     ),
 }
 

@@ -221,6 +221,17 @@ class CallWsDrain(Value):
 
 
 @final
+class CallWritable(Value):
+    """Call `Callbacks.writable`: more can be sent to `conn` without waiting."""
+
+    __match_args__ = ("conn",)
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn) -> None:
+        self.conn: Final = conn
+
+
+@final
 class CallSseOpen(Value):
     """Call `Callbacks.sse_open`: the response to `request` has made `conn` an event stream of what
     is broadcast.
@@ -427,7 +438,7 @@ class AccessLog(Value):
 
 Effect: TypeAlias = (
     Adopt | Reject | CallOpen | CallClose | CallWsOpen | Deliver | DeliverCompressed | CallWsClose
-    | CallWsDrain | CallSseOpen | CallSseClose | Handle | AskBody | HandlePieces | BodyPiece | Pull
-    | SendFile | CloseBody | Send | FanOut | Watch | LimitUnsent | ReadSendQueue | Drop | Log
-    | AccessLog
+    | CallWsDrain | CallWritable | CallSseOpen | CallSseClose | Handle | AskBody | HandlePieces
+    | BodyPiece | Pull | SendFile | CloseBody | Send | FanOut | Watch | LimitUnsent | ReadSendQueue
+    | Drop | Log | AccessLog
 )  # fmt: skip

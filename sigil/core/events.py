@@ -14,6 +14,7 @@ from typing import Final, TypeAlias, assert_never, final
 from .broadcast.entry import Publication, Subscription
 from .close_reasons import CloseReason
 from .conn import Conn, Peer, Ticket
+from .control import DeliveryHeld, ReadingAllowed, TimeoutRequested, WritableRequested
 from .http.request import Request
 from .http.response import Response
 from .parse_result import Malformed
@@ -405,7 +406,8 @@ Event: TypeAlias = (
     TickStarted | TimeRead | InputRead | Accepted | DescriptorsExhausted | Received | HalfClosed
     | ConnectionLost | CloseRequested | HandlerReturned | HandlerFailed | Postponed | BodyChosen
     | BodyWanted | StreamChunk | StreamEnded | FileSent | Stalled | FanOutStalled | Writable
-    | SendQueueRead | Delivered | SendMessages | Publish | Subscribe | Flush | Stop
+    | SendQueueRead | Delivered | DeliveryHeld | SendMessages | Publish | Subscribe
+    | ReadingAllowed | WritableRequested | TimeoutRequested | Flush | Stop
 )  # fmt: skip
 
 
@@ -425,8 +427,12 @@ def conn_of(event: Event) -> Conn | None:
             | Writable()
             | SendQueueRead()
             | Delivered()
+            | DeliveryHeld()
             | SendMessages()
             | Subscribe()
+            | ReadingAllowed()
+            | WritableRequested()
+            | TimeoutRequested()
             | FanOutStalled()
             | Flush()
         ):

@@ -26,7 +26,8 @@ class Callbacks(NamedTuple):
     that the handler had, `ws_message(server, conn, data)` with a str for a text and bytes for a
     binary message, `ws_drain(server, conn)` when it was behind with reading and has taken all that
     it was sent, and `ws_close(server, conn, reason, code)`. For one that becomes an event stream of
-    what is broadcast: `sse_open(server, conn, request)` and `sse_close(server, conn, reason)`. Any
+    what is broadcast: `sse_open(server, conn, request)` and `sse_close(server, conn, reason)`.
+    `writable(server, conn)` is called once for each `server.callback_on_writable(conn)`. Any
     of them may send, broadcast and close. One that raises is logged with its traceback and ends its
     connection (500 or 1011).
     """
@@ -39,3 +40,4 @@ class Callbacks(NamedTuple):
     ws_drain: Callable[[HttpServer, Conn], object] | None = None
     sse_open: Callable[[HttpServer, Conn, Request], object] | None = None
     sse_close: Callable[[HttpServer, Conn, CloseReason], object] | None = None
+    writable: Callable[[HttpServer, Conn], object] | None = None

@@ -19,6 +19,7 @@ from typing import TypeAlias
 from ..core.broadcast.entry import NO_OPTIONS
 from ..core.conn import Conn
 from ..core.connection.subscriber import is_topic_too_long
+from ..core.control import ReadingAllowed, TimeoutRequested, WritableRequested
 from ..core.effects import ERROR_LOG, SERVER_LOG
 from ..core.events import CloseRequested, Event, Publish, SendMessages, Subscribe
 from ..core.limits import Limits
@@ -53,7 +54,12 @@ INTERRUPTING_MAX = 64
 interrupts often enough would interrupt the doing of them as often.
 """
 
-Call: TypeAlias = SendMessages | Publish | Subscribe | CloseRequested
+Request: TypeAlias = (
+    Subscribe | CloseRequested | ReadingAllowed | WritableRequested | TimeoutRequested
+)
+"""What a program requests of one connection beside messages."""
+
+Call: TypeAlias = SendMessages | Publish | Request
 """What a program calls for."""
 
 
@@ -232,7 +238,7 @@ class Messaging(Questions):
             self._do_interrupting_calls(INTERRUPTING_MAX)
         return not self._interrupting_calls
 
-    def _apply(self, event: Subscribe | CloseRequested) -> None:
+    def _apply(self, event: Request) -> None:
         """Advance the core at once by what the program requests, or post it for the thread that
         ticks.
         """
@@ -305,7 +311,7 @@ class Messaging(Questions):
                 event = self._take_late(item)
                 if event is not None:
                     self._late_events.append(event)
-            elif isinstance(item, SendMessages | Publish | Subscribe | CloseRequested):
+            elif isinstance(item, Call):
                 self._do_call(item)
             elif isinstance(item, Called):
                 self._call_back(item)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..core.http.validate import check_callbacks
 from ..core.limits import Limits, without_aliases
 from ..core.limits_check import check_limits
-from .program.callbacks import CallbackTable
+from .program.callback_table import CallbackTable
 from .program.handlers import Handler
 
 

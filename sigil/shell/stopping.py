@@ -19,10 +19,11 @@ from types import FrameType
 from ..core.effects import ERROR_LOG
 from ..core.limits import Limits
 from .arguments import stop_event
+from .control import Controlling
 from .loop.acceptor import Acceptor
 from .loop.engine import Engine
 from .loop.signals import is_host_loop, stopping_on_signals, waking_on_signals
-from .messaging import NO_THREAD, Messaging
+from .messaging import NO_THREAD
 from .program.body_sources import Spawn
 from .program.deferred import Deferred
 from .program.logs import write_text
@@ -31,7 +32,7 @@ from .program.tracebacks import EXIT_EXCEPTIONS, SecondSignal, error_text
 _LOG = logging.getLogger(ERROR_LOG)
 
 
-class Stopping(Messaging):
+class Stopping(Controlling):
     """A server that serves until it is stopped."""
 
     __slots__ = ("_acceptor", "_asked_at", "_has_ended", "_started", "_tick_count", "_tick_pid")

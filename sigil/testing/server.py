@@ -49,9 +49,9 @@ from ..core.server.state import NO_LAST_READS, ServerState, make_server
 from ..core.server.stats import Stats, stats
 from ..shell.arguments import stop_event
 from ..shell.callbacks import Callbacks
+from ..shell.control import Controlling
 from ..shell.loop.engine import Advance, Engine
 from ..shell.loop.last_look import QUEUE_MAX
-from ..shell.messaging import Messaging
 from ..shell.program.body_sources import LateChunk, Spawn
 from ..shell.program.handlers import Application, Handler
 from ..shell.program.host import Posted
@@ -64,7 +64,7 @@ from .kernel import Kernel
 from .loop import Loop
 
 
-class MemoryServer(Messaging):
+class MemoryServer(Controlling):
     """What callbacks are given in a test in place of an `HttpServer`: it has the methods of one.
 
     `advance` and `kernel` are replaced by those of `sigil.testing.world`.

@@ -17,6 +17,8 @@ from sigil import Callbacks, CloseReason, Conn, HttpServer, Request, Response
 from tests.support.requests import UPGRADE
 from tests.support.servers import Raw, pump
 
+NOT_AN_END = ("ws_message", "ws_drain", "writable")
+"""Callbacks that come any number of times."""
 KEY = b"\x37\xfa\x21\x3d"
 BYE = b"\x03\xe8"
 
@@ -169,7 +171,7 @@ class CallbackLog:
         """Every beginning has one end, in the right order, and nothing is heard outside of them."""
         for conn in {line[1] for line in self.lines}:
             story = [line[0] for line in self.lines if line[1] == conn]
-            short = [name for name in story if name not in ("ws_message", "ws_drain")]
+            short = [name for name in story if name not in NOT_AN_END]
             assert short in (["open", "close"], ["open", "ws_open", "ws_close", "close"]), story
             if "ws_message" in story:
                 assert story.index("ws_open") < story.index("ws_message")

@@ -41,6 +41,7 @@ from .client import (
 )
 from .client_status import is_in_pieces
 from .context import Context, Step
+from .outgoing import is_held
 from .output import write_and_shut
 from .responses import send_continue, send_error_response
 
@@ -148,6 +149,8 @@ def give_piece(client: Client) -> Step:
     """
     incoming, body = client.incoming, client.incoming.body
     if incoming.body_mode is not WANTED or body is None or not (body.rope or body.is_complete):
+        return client, []
+    if is_held(client.outgoing):
         return client, []
     piece = BodyPiece(Ticket(client.conn, client.responded), rope_join(body.rope), body.is_complete)
     if body.is_complete:

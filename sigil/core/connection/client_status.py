@@ -13,7 +13,7 @@ from ..limits import Limits
 from ..rope import rope_len
 from ..websocket.messages import BETWEEN_MESSAGES, Close
 from .client import DELIVERING, IDLE_HTTP, IDLE_WEBSOCKET, WHOLE, BodyMode, Client, Phase
-from .outgoing import NOTHING_OUTGOING
+from .outgoing import NOTHING_OUTGOING, Outgoing, is_held
 from .subscriber import OPEN, CloseState, Subscriber, stays_in_place
 from .websocket_state import NOTHING_UNDELIVERED, WebSocket, unread_len
 
@@ -153,12 +153,17 @@ def is_close_due(client: Client) -> bool:
 
 def may_deliver(client: Client, limits: Limits) -> bool:
     """True if a WebSocket is known to be so little behind with reading, and its queue is so short,
-    that more may be delivered.
+    that more may be delivered, and the program wants it.
     """
     outgoing = client.outgoing
-    if outgoing.is_full and not outgoing.outbox:
+    if outgoing is not NOTHING_OUTGOING and not _may_be_given(outgoing):
         return False
     return buffered_len(client) < limits.max_outbox_len
+
+
+def _may_be_given(outgoing: Outgoing) -> bool:
+    """True if it is known what the kernel has taken, and the program wants what comes."""
+    return not (is_held(outgoing) or (outgoing.is_full and not outgoing.outbox))
 
 
 def is_outstanding(client: Client, number: int) -> bool:
@@ -184,7 +189,7 @@ def may_parse(client: Client, limits: Limits) -> bool:
         return False
     if outgoing is NOTHING_OUTGOING:
         return True
-    return not outgoing.postponed and has_response_room(client, limits)
+    return not (outgoing.postponed or is_held(outgoing)) and has_response_room(client, limits)
 
 
 def is_in_pieces(client: Client) -> bool:
@@ -197,6 +202,8 @@ def may_read_pieces(client: Client, limits: Limits) -> bool:
     one.
     """
     incoming = client.incoming
+    if is_held(client.outgoing):
+        return False
     match incoming.body_mode:
         case BodyMode.QUEUED:
             return not client.outstanding
@@ -270,6 +277,16 @@ def has_more_behind(client: Client) -> bool:
     if client.incoming.buffer or outgoing.postponed or outgoing.early_responses:
         return True
     return outgoing.streaming is not None
+
+
+def has_new_deadline(before: Client, after: Client) -> bool:
+    """True if a deadline has been set for a client that may be nearer than any other: it has ended
+    its side, or the program has given it so long.
+    """
+    if after.incoming.peer_half_closed and not before.incoming.peer_half_closed:
+        return True
+    control = after.outgoing.control
+    return control is not None and control is not before.outgoing.control
 
 
 def is_counted(heads: tuple[Head, ...]) -> bool:

@@ -46,7 +46,7 @@ from .client_status import (
     subscriber_of,
 )
 from .context import Context, Step
-from .outgoing import NOTHING_OUTGOING, Outgoing, with_watch
+from .outgoing import NOTHING_OUTGOING, Outgoing, is_held, with_watch
 from .read_lag import look_deadline, read_lag_after, read_rate_deadline
 from .subscriber import CloseState
 from .websocket_state import WebSocket
@@ -80,8 +80,8 @@ class Waiting(IntEnum):
     CLOSE = 10
     """The peer's close frame, after ours."""
     CALLBACK = 11
-    """The program to return from what was delivered to a WebSocket that is not read meanwhile, or
-    to say how it takes a body; for ever.
+    """The program to return from what was delivered to a WebSocket that is not read meanwhile, to
+    say how it takes a body, or to have a connection read that it has stopped to read; for ever.
     """
     HANGUP = 12
     """The program, for a client that has ended its side: the response, or the next chunk of it, or
@@ -104,6 +104,7 @@ _BODY_END: Final = Waiting.BODY
 _RESPONSE: Final = Waiting.RESPONSE
 _IDLE: Final = Waiting.IDLE
 _PING: Final = Waiting.PING
+_CALLBACK: Final = Waiting.CALLBACK
 _BODY: Final = Phase.BODY
 _ASKED: Final = BodyMode.ASKED
 _WANTED: Final = BodyMode.WANTED
@@ -138,9 +139,11 @@ def waiting_for(client: Client) -> Waiting:
         if mode is _ASKED:
             return Waiting.CALLBACK
         if mode is _WANTED or (mode is WHOLE and not pipeline_waits(client)):
-            return _BODY_END
+            return _CALLBACK if is_held(outgoing) else _BODY_END
     if client.outstanding:
         return _program_waited_for(client)
+    if is_held(outgoing) and not client.incoming.peer_half_closed:
+        return _CALLBACK
     return _IDLE if client.incoming.buffer in _NOTHING_YET else Waiting.HEADER
 
 
@@ -171,8 +174,18 @@ def _websocket_waits_for(client: Client, websocket: WebSocket) -> Waiting:
 
 
 def deadline_of(client: Client, limits: Limits) -> float:
-    """When what the connection waits for is overdue, in seconds of the server's clock: a timeout,
-    or the moment at which a rate would be fallen short of; or when the kernel is asked about it.
+    """When a connection is to be looked at, in seconds of the server's clock: because what it waits
+    for is overdue, or the time is over that the program gives it.
+    """
+    until, control = waited_until(client, limits), client.outgoing.control
+    if control is None or control.timeout is None:
+        return until
+    return min(until, control.timeout.until)
+
+
+def waited_until(client: Client, limits: Limits) -> float:
+    """When what the connection waits for is overdue: a timeout, or the moment at which a rate would
+    be fallen short of; or when the kernel is asked about it.
     """
     waiting = waiting_for(client)
     if is_heartbeat_next(client, waiting, limits):
@@ -270,7 +283,8 @@ def interest_of(client: Client, limits: Limits) -> Interest:
     if phase is _LINGER:
         return Interest.WRITE if outgoing.outbox else Interest.READ
     reads = 1 if _is_read(client, limits) else 0
-    writes = 2 if outgoing.outbox or outgoing.is_full else 0
+    wants_writable = outgoing.control is not None and outgoing.control.wants_writable
+    writes = 2 if outgoing.outbox or outgoing.is_full or wants_writable else 0
     return _INTERESTS[reads + writes]
 
 
@@ -281,6 +295,8 @@ def _is_read(client: Client, limits: Limits) -> bool:
         return False
     if client.websocket is not None:
         return _is_websocket_read(client, client.websocket, limits)
+    if is_held(outgoing):
+        return False
     if outgoing.outbox and outbox_len(client) >= limits.max_outbox_len:
         return False
     if incoming.phase is _EVENT_STREAM:
@@ -374,6 +390,8 @@ def _intern_outgoing(outgoing: Outgoing) -> Outgoing:
     """`NOTHING_OUTGOING` if this equals it: then it can be told by identity."""
     if outgoing is NOTHING_OUTGOING or outgoing.outbox or outgoing.streaming is not None:
         return outgoing
-    if outgoing.is_full or outgoing.read_lag is not None or outgoing != NOTHING_OUTGOING:
+    if outgoing.is_full or outgoing.read_lag is not None or outgoing.control is not None:
+        return outgoing
+    if outgoing != NOTHING_OUTGOING:
         return outgoing
     return NOTHING_OUTGOING

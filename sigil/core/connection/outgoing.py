@@ -16,6 +16,7 @@ from ..http.chunks import StreamState
 from ..http.request import Request
 from ..http.response import Response
 from ..value import Value
+from .control import NOTHING_ASKED, Control
 
 
 @final
@@ -60,7 +61,7 @@ class Outgoing(Value):
 
     __match_args__ = (
         "early_responses", "postponed", "streaming", "outbox", "is_full", "reason",
-        "interest", "read_lag",
+        "interest", "read_lag", "control",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -74,6 +75,7 @@ class Outgoing(Value):
         reason: CloseReason,
         interest: Interest,
         read_lag: ReadLag | None,
+        control: Control | None = None,
     ) -> None:
         self.early_responses: Final = early_responses
         """Responses to later requests than the first outstanding one, each with its request's
@@ -95,6 +97,8 @@ class Outgoing(Value):
         """Why the connection lingers."""
         self.interest: Final = interest
         self.read_lag: Final = read_lag
+        self.control: Final = control
+        """What the program has asked of the connection, if it has asked for anything."""
 
 
 NOTHING_OUTGOING: Final = Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)
@@ -107,7 +111,7 @@ def with_outbox(outgoing: Outgoing, outbox: tuple[Segment, ...], is_full: bool) 
     """The outgoing data with another outbox, and whether the kernel is to report room first."""
     return Outgoing(
         outgoing.early_responses, outgoing.postponed, outgoing.streaming, outbox, is_full,
-        outgoing.reason, outgoing.interest, outgoing.read_lag,
+        outgoing.reason, outgoing.interest, outgoing.read_lag, outgoing.control,
     )  # fmt: skip
 
 
@@ -115,7 +119,7 @@ def with_streaming(outgoing: Outgoing, streaming: StreamState | None) -> Outgoin
     """The outgoing data with another body that is streamed, or none."""
     return Outgoing(
         outgoing.early_responses, outgoing.postponed, streaming, outgoing.outbox, outgoing.is_full,
-        outgoing.reason, outgoing.interest, outgoing.read_lag,
+        outgoing.reason, outgoing.interest, outgoing.read_lag, outgoing.control,
     )  # fmt: skip
 
 
@@ -123,13 +127,35 @@ def with_watch(outgoing: Outgoing, interest: Interest, read_lag: ReadLag | None)
     """The outgoing data of a client that is watched for this, and that reads like this."""
     return Outgoing(
         outgoing.early_responses, outgoing.postponed, outgoing.streaming, outgoing.outbox,
-        outgoing.is_full, outgoing.reason, interest, read_lag,
+        outgoing.is_full, outgoing.reason, interest, read_lag, outgoing.control,
     )  # fmt: skip
 
 
 def ending(outgoing: Outgoing, outbox: tuple[Segment, ...], reason: CloseReason) -> Outgoing:
-    """The outgoing data of a connection that ends for this reason behind this outbox."""
+    """The outgoing data of a connection that ends for this reason behind this outbox: what the
+    program has asked of it ends too.
+    """
     return Outgoing(
         outgoing.early_responses, outgoing.postponed, None, outbox, False, reason,
         outgoing.interest, outgoing.read_lag,
     )  # fmt: skip
+
+
+def with_control(outgoing: Outgoing, control: Control | None) -> Outgoing:
+    """The outgoing data of a connection of which this is asked."""
+    return outgoing.replace(control=control)
+
+
+def asked_of(outgoing: Outgoing) -> Control:
+    """What the program has asked of the connection."""
+    return NOTHING_ASKED if outgoing.control is None else outgoing.control
+
+
+def is_held(outgoing: Outgoing) -> bool:
+    """True if nothing that comes is given to the program, because it wants that."""
+    return outgoing.control is not None and outgoing.control.is_held
+
+
+def is_lagging(outgoing: Outgoing) -> bool:
+    """True if the client is behind with reading, or was until a moment ago."""
+    return bool(outgoing.outbox) or outgoing.is_full or outgoing.read_lag is not None

@@ -14,14 +14,21 @@ from collections.abc import Callable
 from typing import Final
 
 from ..close_reasons import CloseReason
+from ..control import TimeoutReason
+from ..effects import SERVER_LOG, Effect, Log, LogLevel
 from .client import Client, Disconnected
 from .context import Context, Outcome
-from .deadlines import Waiting, is_heartbeat_next, waiting_for
+from .control import Timeout
+from .control_requests import without_timeout
+from .deadlines import Waiting, is_heartbeat_next, waited_until, waiting_for
 from .event_stream import send_keep_alive
 from .heartbeat import send_heartbeat
+from .outgoing import asked_of
+from .output import write_and_shut
 from .poll_answers import answer_poll
 from .response_failures import half_closed_timed_out, response_timed_out
 from .response_streams import send_sse_comment, stream_timed_out
+from .responses import service_unavailable
 from .slow_readers import look_at_reader
 from .transitions import close_with_error, resume_after
 from .websocket import send_ping
@@ -29,11 +36,44 @@ from .websocket_end import NO_CLOSE_FRAME, close_timed_out, disconnect, fail, po
 
 
 def timed_out(client: Client, context: Context) -> Outcome:
-    """A deadline has passed: do what is due for what the connection waits for."""
+    """A deadline has passed: do what is due for what the connection waits for, or because the
+    program has given it no more time.
+    """
+    timeout = asked_of(client.outgoing).timeout
+    if timeout is not None and timeout.until <= waited_until(client, context.limits):
+        return _program_timed_out(client, timeout, context)
     waiting = waiting_for(client)
     if is_heartbeat_next(client, waiting, context.limits):
         return send_heartbeat(client, context)
     return TIMED_OUT[waiting](client, context)
+
+
+def _program_timed_out(client: Client, timeout: Timeout, context: Context) -> Outcome:
+    """The time is over that the program has given a connection. It ends at once: who waits for a
+    response is told 503, and one that has begun is broken off.
+    """
+    reason, client = CloseReason.PROGRAM_TIMEOUT, without_timeout(client)
+    text = f"{client.peer} closed after {timeout.seconds:g} s, {_reason_name(timeout.reason)}"
+    effects: list[Effect] = [Log(SERVER_LOG, LogLevel.INFO, text)]
+    outcome: Outcome
+    if client.outgoing.outbox or client.outgoing.streaming is not None:
+        outcome = disconnect(client, reason)
+    elif client.subscriber is None and client.outstanding:
+        segments = service_unavailable(reason, client.outstanding[0], context.date)
+        outcome = write_and_shut(client, segments, reason)
+    elif waiting_for(client) is Waiting.IDLE:
+        outcome = Disconnected(client, reason), []
+    else:
+        outcome = close_with_error(client, reason, context)
+    return outcome[0], effects + outcome[1]
+
+
+def _reason_name(reason: int) -> str:
+    """The name of a reason of `TimeoutReason`, or the number of one of the program's own."""
+    try:
+        return TimeoutReason(reason).name
+    except ValueError:
+        return f"reason {reason}"
 
 
 def _idle_timed_out(client: Client, context: Context) -> Outcome:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from ..close_reasons import CLOSE_INFO, CloseReason
+from ..control import DeliveryHeld, ReadingAllowed, TimeoutRequested, WritableRequested
 from ..effects import Effect, Send, Then
 from ..events import (
     BodyChosen,
@@ -65,6 +66,14 @@ from .client_status import (
     may_parse,
 )
 from .context import Context, Outcome
+from .control_requests import (
+    allow_reading,
+    on_timeout_requested,
+    on_writable_requested,
+    report_writable,
+    take_back,
+    wants_writable,
+)
 from .deadlines import Waiting, waiting_for
 from .event_stream import event_stream_half_closed, stop_event_stream
 from .outgoing import NOTHING_OUTGOING, with_outbox
@@ -87,7 +96,13 @@ from .responses import (
 )
 from .slow_readers import on_send_queue_read
 from .subscriber import CloseState
-from .websocket import on_delivered, receive_frames, websocket_half_closed, websocket_writable
+from .websocket import (
+    deliver_waiting,
+    on_delivered,
+    receive_frames,
+    websocket_half_closed,
+    websocket_writable,
+)
 from .websocket_end import (
     answer_close,
     disconnect,
@@ -324,6 +339,22 @@ def _stop_delivering(client: Client, reason: CloseReason) -> Outcome:
     return (client, []) if reason is CloseReason.SHUTDOWN else notify_end(client)
 
 
+def on_reading_allowed(client: Client, event: ReadingAllowed, context: Context) -> Outcome:
+    """Stop to read a connection, or go on with it, what has come first."""
+    client, effects = allow_reading(client, event)
+    if not event.is_allowed:
+        return client, effects
+    if client.incoming.phase in WEBSOCKET_PHASES:
+        return deliver_waiting(client, context)
+    return _resume_pieces(client, effects, context)
+
+
+def on_delivery_held(client: Client, event: DeliveryHeld, context: Context) -> Outcome:
+    """Have messages wait that the program was not called with; its replies are sent."""
+    client = take_back(client, event)
+    return on_delivered(client, Delivered(event.conn, event.replies), context)
+
+
 # -- from the kernel -------------------------------------------------------------------------------
 
 
@@ -343,8 +374,10 @@ def on_writable(client: Client, event: Writable, context: Context) -> Outcome:
     """Send the outbox, as if all of it would be taken.
 
     If that is more than the budget, what waits behind it to be pulled or parsed waits until the
-    kernel has room once more.
+    kernel has room once more. If nothing waits, it was the program that wanted to know.
     """
+    if wants_writable(client) and not (client.outgoing.outbox or client.outgoing.is_full):
+        return report_writable(client)
     if client.incoming.phase in WEBSOCKET_PHASES:
         return websocket_writable(client, context)
     if client.incoming.phase is Phase.EVENT_STREAM:
@@ -394,6 +427,10 @@ TRANSITIONS: Final[dict[type, Transition]] = {
     BodyWanted: Transition(on_body_wanted, has_ticket=True),
     Subscribe: Transition(on_subscribe),
     FanOutStalled: Transition(on_fan_out_stalled),
+    DeliveryHeld: Transition(on_delivery_held),
+    ReadingAllowed: Transition(on_reading_allowed),
+    WritableRequested: Transition(on_writable_requested),
+    TimeoutRequested: Transition(on_timeout_requested),
 }
 """Every kind of event that concerns one connection, and what it does. That none is missing is held
 by `tests/core/connection/test_transitions.py`.

@@ -19,7 +19,7 @@ from typing import Final
 from ..effects import CallWsDrain, Effect, Send
 from ..events import Delivered, HalfClosed, Received, SendMessages
 from ..parse_result import Malformed
-from ..websocket.fragments import CompressedMessage
+from ..websocket.fragments import AnyMessage, CompressedMessage
 from ..websocket.frames import Opcode, encode_frame
 from ..websocket.messages import (
     READER_CLOSED,
@@ -43,7 +43,7 @@ from .client import (
 )
 from .client_status import buffered_len, may_deliver, subscriber_of, websocket_of
 from .context import Context, Outcome, Step
-from .outgoing import NOTHING_OUTGOING
+from .outgoing import NOTHING_OUTGOING, is_held, is_lagging
 from .output import KEEP
 from .send_queue import enqueue_frame
 from .subscriber import OPEN, CloseState
@@ -52,7 +52,6 @@ from .websocket_send import flush_messages, on_send_messages, reply, resume_send
 from .websocket_state import (
     NOTHING_UNDELIVERED,
     TOO_MANY_CONTROLS,
-    AnyMessage,
     WebSocket,
     after_read,
     count_controls,
@@ -163,7 +162,7 @@ def _answer_pings(client: Client, payloads: Sequence[bytes]) -> bytes:
     """The pongs that are due to a client with those that answer these pings; while it is behind
     with reading, only its latest ping is answered (section 5.5.3).
     """
-    if client.outgoing is not NOTHING_OUTGOING:
+    if client.outgoing is not NOTHING_OUTGOING and is_lagging(client.outgoing):
         return encode_frame(PONG, payloads[-1])
     pongs = [encode_frame(PONG, payload) for payload in payloads]
     return b"".join([websocket_of(client).pongs, *pongs])
@@ -187,7 +186,9 @@ def deliver_waiting(client: Client, context: Context) -> Outcome:
 def _is_waiting(client: Client) -> bool:
     """True if messages wait, and not for the program."""
     undelivered = websocket_of(client).undelivered
-    return undelivered is not NOTHING_UNDELIVERED and client.incoming.phase is Phase.WEBSOCKET
+    if undelivered is NOTHING_UNDELIVERED or is_held(client.outgoing):
+        return False
+    return client.incoming.phase is Phase.WEBSOCKET
 
 
 def _deliver_batch(client: Client, context: Context) -> Step:

@@ -31,7 +31,7 @@ from ..effects import (
     Then,
 )
 from ..parse_result import malformed
-from ..websocket.fragments import CompressedMessage, Message
+from ..websocket.fragments import AnyMessage, CompressedMessage, Message
 from ..websocket.frames import Opcode, encode_close, encode_frame, is_close_code
 from ..websocket.messages import BETWEEN_MESSAGES, Close
 from .client import DROPPED, Client, Disconnected, Phase, with_subscriber, with_websocket
@@ -42,7 +42,7 @@ from .output import write_and_shut
 from .send_queue import enqueue_broadcast, enqueue_frame
 from .subscriber import OPEN, CloseState
 from .websocket_send import dequeue_for
-from .websocket_state import NOTHING_UNDELIVERED, AnyMessage, Undelivered, WebSocket, take_all
+from .websocket_state import NOTHING_UNDELIVERED, Undelivered, WebSocket, take_all
 
 NORMAL: Final = 1000
 """The code of a close that needs no explanation (section 7.4.1)."""

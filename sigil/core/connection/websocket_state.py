@@ -11,13 +11,13 @@ payload of its latest ping is all that is held of its pings (section 5.5.3). It 
 happens with the messages (`websocket`).
 """
 
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
 from ..close_reasons import CloseReason
 from ..limits import Limits
 from ..parse_result import Malformed, malformed
 from ..value import Value
-from ..websocket.fragments import CompressedMessage, Message
+from ..websocket.fragments import AnyMessage, CompressedMessage
 from ..websocket.frames import FrameRules
 from ..websocket.messages import (
     BETWEEN_MESSAGES,
@@ -36,8 +36,6 @@ INFLATED_MAX: Final = 1_032
 
 FRAME_HEADER_BYTES: Final = 4
 """What the frame of a short reply has beside its payload."""
-
-AnyMessage: TypeAlias = Message | CompressedMessage
 
 
 @final
@@ -200,6 +198,12 @@ def park(undelivered: Undelivered, messages: tuple[AnyMessage, ...]) -> Undelive
         return undelivered
     waiting = undelivered.messages[undelivered.start :]
     return Undelivered(waiting + messages, 0, undelivered.length + _length_of(messages))
+
+
+def park_first(undelivered: Undelivered, messages: tuple[AnyMessage, ...]) -> Undelivered:
+    """What waits for the program, with these messages before it."""
+    waiting = undelivered.messages[undelivered.start :]
+    return Undelivered(messages + waiting, 0, undelivered.length + _length_of(messages))
 
 
 def _length_of(messages: tuple[AnyMessage, ...]) -> int:

@@ -29,6 +29,7 @@ from ..connection.client import (
     with_subscriber,
 )
 from ..connection.client_status import (
+    has_new_deadline,
     has_unsent,
     holds_nothing,
     incoming_len,
@@ -104,12 +105,10 @@ def has_connection_slot(server: Server) -> bool:
 class Batch:
     """One run of events over one server; `draft`, `context` and `effects` are read by `fold`."""
 
-    # fmt: off
     __slots__ = (
         "_deadline", "_ended", "_is_settling", "_newcomers", "_parse",
         "context", "draft", "effects", "has_settled", "server", "unflushed",
-    )
-    # fmt: on
+    )  # fmt: skip
 
     def __init__(self, server: Server, parse: Parse) -> None:
         self._parse = parse
@@ -171,7 +170,7 @@ class Batch:
             return  # it holds what it held
         if not is_new and holds_nothing(before) and holds_nothing(after):
             return  # no sum has changed
-        if after.incoming.peer_half_closed and not before.incoming.peer_half_closed:
+        if has_new_deadline(before, after):
             self._look_in_time(after)
         self.update_load(before, after, after.conn if is_new else None)
 
@@ -193,13 +192,14 @@ class Batch:
             self.update_load(before, None)
 
     def _look_in_time(self, client: Client) -> None:
-        """Have a client that has ended its side looked at when `half_closed_timeout` is over, which
-        may be shorter than the period of the wheel.
+        """Have a client looked at when its deadline comes, if that is sooner than the period of the
+        wheel: one that has ended its side, or to which the program has given less.
         """
-        server = self.server
+        server, now = self.server, self.context.now
         deadline = deadline_of(client, server.limits)
-        wheel = schedule(server.wheel, client.conn, self.context.now, deadline)
-        self.server = server.replace(wheel=wheel)
+        if deadline < now + server.wheel.period:
+            wheel = schedule(server.wheel, client.conn, now, deadline)
+            self.server = server.replace(wheel=wheel)
 
     def encode_ahead(self, client: Client) -> None:
         """Let what a client is to be sent next be encoded, if nobody has asked for it before."""

@@ -36,6 +36,7 @@ EVICTION_ORDER: Final[tuple[Waiting, ...]] = (
     Waiting.SSE,
     Waiting.CHUNK,
     Waiting.HANGUP,
+    Waiting.CALLBACK,
     Waiting.RESPONSE,
 )
 """By what it waits for, who loses its slot first. What only a subscriber waits for is not here."""

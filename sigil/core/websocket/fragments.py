@@ -40,6 +40,10 @@ class CompressedMessage(Value):
         return len(self.payload)
 
 
+AnyMessage: TypeAlias = Message | CompressedMessage
+"""A message as it waits for the program."""
+
+
 @final
 class FragmentedMessage(Value):
     """A message whose last frame has not come (RFC 6455 section 5.4).

@@ -169,10 +169,16 @@ SMALL_FRAME_MAX: Final = 2_048
 """Payloads shorter than this have their header in a table; copying them costs next to nothing."""
 
 SHORT_FRAME_HEADERS: Final = {
-    int(opcode): tuple(_header(FIN | opcode, length, 0) for length in range(SMALL_FRAME_MAX))
-    for opcode in (Opcode.TEXT, Opcode.BINARY)
+    int(opcode): tuple(_header(FIN | opcode, length, 0) for length in range(count))
+    for opcode, count in (
+        (Opcode.TEXT, SMALL_FRAME_MAX),
+        (Opcode.BINARY, SMALL_FRAME_MAX),
+        (Opcode.PING, CONTROL_MAX + 1),
+    )
 }
-"""The header of every short frame of a server: by opcode, then by length of the payload."""
+"""The header of every short frame of a server that a program sends: by opcode, then by length of
+the payload.
+"""
 
 
 def encode_masked(opcode: int, payload: bytes, key: bytes, fin: bool = True, rsv: int = 0) -> bytes:

@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 from ...core.conn import Conn
 from ...core.connection.client import Client
 from ...core.connection.context import Parse
+from ...core.control import DeliveryHeld, ReadingAllowed
 from ...core.effects import ERROR_LOG, Adopt, Effect, FanOut, Send, Then
 from ...core.events import (
     CloseRequested,
@@ -50,6 +51,8 @@ _ERRORS = logging.getLogger(ERROR_LOG)
 _FLUSH = Flush(None)
 NOT_TAKEN = (Stalled, FanOutStalled, ConnectionLost)
 """Events of bytes that the kernel did not take."""
+CONTROLS = (CloseRequested, ReadingAllowed)
+"""Events by which user code has to do with what is delivered of its connection."""
 OF_A_TICK = (TickStarted, InputRead)
 """Events that are about the tick in which they are applied."""
 STALE_SECONDS = 0.005
@@ -104,9 +107,9 @@ class Engine:
         """How many events the last one that was put before others was behind, itself counted, and
         that one.
         """
-        self.close_count = 0
-        """How often user code has closed a connection: while it is the same, nobody need look
-        whether a callback has closed its own.
+        self.control_count = 0
+        """How often user code has closed a connection, or stopped to read one: while it is the
+        same, nobody need look whether a callback has done that to its own.
         """
 
     @property
@@ -259,7 +262,7 @@ class Engine:
 
     def apply(self, *events: Event) -> None:
         """Advance the core at once by what user code has requested."""
-        self.close_count += sum([type(event) is CloseRequested for event in events])
+        self.control_count += sum([type(event) in CONTROLS for event in events])
         self.sync()
         self.advance([*self._time_events(), *events])
 
@@ -433,7 +436,9 @@ def _precedes_sends(event: Event) -> bool:
     """True for what the core must have before anything that is sent later: bytes not taken, and
     replies.
     """
-    return type(event) in NOT_TAKEN or (type(event) is Delivered and bool(event.replies))
+    if type(event) is Delivered or type(event) is DeliveryHeld:
+        return bool(event.replies)
+    return type(event) in NOT_TAKEN
 
 
 def _is_not_taken(event: Event) -> bool:

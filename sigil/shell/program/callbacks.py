@@ -14,17 +14,20 @@ informed. It does not know what the callbacks do.
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ...core.close_reasons import CloseReason
 from ...core.conn import Conn
+from ...core.connection.outgoing import is_held
 from ...core.connection.websocket_end import may_be_given_more
+from ...core.control import DeliveryHeld
 from ...core.effects import (
     ERROR_LOG,
     CallClose,
     CallOpen,
     CallSseClose,
     CallSseOpen,
+    CallWritable,
     CallWsClose,
     CallWsDrain,
     CallWsOpen,
@@ -37,6 +40,7 @@ from ...core.send_status import SendStatus
 from ...core.server.slots import find_client
 from ...core.websocket.fragments import CompressedMessage, decompress
 from .body_sources import Spawn
+from .callback_table import CallbackTable
 from .connection_programs import ConnectionPrograms
 from .deferred import Deferred
 from .host import Host
@@ -53,42 +57,6 @@ LATER = (Deferred, Awaitable)
 
 ORDERLY = (CloseReason.OK, CloseReason.WS_PEER_CLOSED)
 """Why a WebSocket was closed in order, by the program or by its peer."""
-
-
-class CallbackTable(Protocol):
-    """The callbacks of a program: `sigil.Callbacks`, or any record with its fields."""
-
-    @property
-    def open(self) -> Callable[..., object] | None:
-        """Called with each new connection."""
-
-    @property
-    def close(self) -> Callable[..., object] | None:
-        """Called with each connection that is gone."""
-
-    @property
-    def ws_open(self) -> Callable[..., object] | None:
-        """Called with each new WebSocket."""
-
-    @property
-    def ws_message(self) -> Callable[..., object] | None:
-        """Called with each message of a WebSocket."""
-
-    @property
-    def ws_close(self) -> Callable[..., object] | None:
-        """Called with each WebSocket that has ended."""
-
-    @property
-    def ws_drain(self) -> Callable[..., object] | None:
-        """Called with each WebSocket that was behind and has taken all."""
-
-    @property
-    def sse_open(self) -> Callable[..., object] | None:
-        """Called with each new event stream of what is broadcast."""
-
-    @property
-    def sse_close(self) -> Callable[..., object] | None:
-        """Called with each of these that has ended."""
 
 
 class BadCompressedMessage(Exception):
@@ -145,7 +113,7 @@ class CallbackRunner:
         if callback is None or self._waiting:
             return self._begin_delivery(conn, callback, messages)
         engine, success, queue = server._engine, SendStatus.SUCCESS, self._run_queue
-        close_count, left = engine.close_count, len(messages)
+        control_count, left = engine.control_count, len(messages)
         remaining: Iterable[object] = messages if is_plain else map(self._decompressed, messages)
         guard = self._guard
         was_busy, guard.is_busy = guard.is_busy, False
@@ -156,9 +124,13 @@ class CallbackRunner:
                 if result is not None and result is not success and isinstance(result, LATER):
                     rest = messages[len(messages) - left + 1 :]
                     return self._wait(_delivery(conn, callback, rest), result)
-                if engine.close_count != close_count and not self.is_open(conn):
-                    break
                 left -= 1
+                if engine.control_count != control_count:
+                    if not self.is_open(conn):
+                        break
+                    if left and self.is_held(conn):
+                        replies = engine.buffer.take_messages(conn)
+                        return DeliveryHeld(conn, replies, messages[-left:])
                 if left and queue.clock() >= queue.until:
                     queue.put_first(conn, effect.replace(messages=messages[-left:]))
                     return None
@@ -172,6 +144,14 @@ class CallbackRunner:
         finally:
             guard.is_busy = was_busy
         return Delivered(conn, engine.buffer.take_messages(conn))
+
+    def deliver_late(self, effect: Deliver | DeliverCompressed) -> Event | None:
+        """Call the program with messages that have waited for their turn, if it still wants any."""
+        if not self.is_open(effect.conn):
+            return Delivered(effect.conn)
+        if self.is_held(effect.conn):
+            return DeliveryHeld(effect.conn, (), effect.messages)
+        return self.deliver(effect)
 
     def call_ws_open(self, effect: CallWsOpen) -> Event | None:
         """Call the program with a new WebSocket."""
@@ -189,6 +169,10 @@ class CallbackRunner:
     def call_ws_drain(self, effect: CallWsDrain) -> Event | None:
         """Call the program with a WebSocket that has taken all that it was behind."""
         return self._begin(effect.conn, self._callbacks_of(effect.conn).ws_drain, (), None)
+
+    def call_writable(self, effect: CallWritable) -> Event | None:
+        """Call the program with a connection that can be sent more."""
+        return self._begin(effect.conn, self._callbacks_of(effect.conn).writable, (), None)
 
     def call_sse_open(self, effect: CallSseOpen) -> Event | None:
         """Call the program with a new event stream."""
@@ -274,6 +258,8 @@ class CallbackRunner:
             for index, value in enumerate(values):
                 if job.is_delivery and not self.is_open(conn):
                     break
+                if job.is_delivery and self.is_held(conn):
+                    return DeliveryHeld(conn, (), tuple([value[0] for value in values[index:]]))
                 result = callback(self._server, conn, *map(self._decompressed, value))
                 if isinstance(result, LATER):
                     return self._wait(job._replace(values=values[index + 1 :]), result)
@@ -309,6 +295,13 @@ class CallbackRunner:
         state = server._engine.state if self._guard.is_busy else server.state
         client = find_client(state.slots, conn)
         return client is not None and may_be_given_more(client)
+
+    def is_held(self, conn: Conn) -> bool:
+        """True while the program wants no messages of this connection, and it has not ended."""
+        server = self._server
+        state = server._engine.state if self._guard.is_busy else server.state
+        client = find_client(state.slots, conn)
+        return client is not None and is_held(client.outgoing)
 
     # -- callbacks that wait -----------------------------------------------------------------------
 

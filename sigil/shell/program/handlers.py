@@ -19,6 +19,7 @@ from ...core.effects import (
     CallOpen,
     CallSseClose,
     CallSseOpen,
+    CallWritable,
     CallWsClose,
     CallWsDrain,
     CallWsOpen,
@@ -31,7 +32,7 @@ from ...core.effects import (
     Pull,
     SendFile,
 )
-from ...core.events import Delivered, Event, HandlerReturned, Postponed
+from ...core.events import Event, HandlerReturned, Postponed
 from ...core.http.bodies import EventStream, FileBody, Poll, StreamedBody, Upgrade, without_objects
 from ...core.http.request import Request
 from ...core.http.response import Response
@@ -39,7 +40,8 @@ from ...core.http.validate import check_callbacks, type_name
 from ...core.server.slots import find_client
 from ...core.server.state import Server
 from .body_sources import BodySources, LateChunk, Spawn, close_iterator
-from .callbacks import CallbackRunner, CallbackTable
+from .callback_table import CallbackTable
+from .callbacks import CallbackRunner
 from .connection_programs import NOTHING, Own, call_refused, has_any
 from .deferred import Deferred
 from .handler_errors import HandlerError, failed, handler_error, internal_error
@@ -108,7 +110,6 @@ class Application:
         """The last body that was made: given once more, it takes no more memory."""
         self._made_len = 0
         """Bytes of the bodies that handlers have made since the core had the value `_round`."""
-
         self._pending: dict[int, dict[int, Deferred]] = {}
         """The results that handlers have promised, by the generation of the connection, which no
         other has, and the number of the request.
@@ -130,6 +131,7 @@ class Application:
             DeliverCompressed: self.callbacks.deliver,
             CallWsClose: self.callbacks.call_ws_close,
             CallWsDrain: self.callbacks.call_ws_drain,
+            CallWritable: self.callbacks.call_writable,
             CallSseOpen: self.callbacks.call_sse_open,
             CallSseClose: self.callbacks.call_sse_close,
         }
@@ -156,8 +158,8 @@ class Application:
             return self.take_result(work)
         if isinstance(work, Handle | HandlePieces) and not self._is_awaited(work.ticket):
             return None
-        if isinstance(work, Deliver | DeliverCompressed) and not self.callbacks.is_open(work.conn):
-            return Delivered(work.conn)
+        if isinstance(work, Deliver | DeliverCompressed):
+            return self.callbacks.deliver_late(work)
         return self._methods[type(work)](work)
 
     def perform_all_work(self) -> None:

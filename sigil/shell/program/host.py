@@ -42,8 +42,8 @@ class HostEngine(Protocol):
         """Where the messages are that a callback has sent."""
 
     @property
-    def close_count(self) -> int:
-        """How often user code has closed a connection."""
+    def control_count(self) -> int:
+        """How often user code has closed a connection, or stopped to read one."""
 
     @property
     def snapshot(self) -> Server:

@@ -24,6 +24,7 @@ from ...core.effects import (
     CallOpen,
     CallSseClose,
     CallSseOpen,
+    CallWritable,
     CallWsClose,
     CallWsDrain,
     CallWsOpen,
@@ -51,6 +52,7 @@ Work: TypeAlias = (
     | DeliverCompressed
     | CallWsClose
     | CallWsDrain
+    | CallWritable
     | CallSseOpen
     | CallSseClose
     | Job
@@ -73,6 +75,7 @@ USER_CODE = frozenset(
         DeliverCompressed,
         CallWsClose,
         CallWsDrain,
+        CallWritable,
         CallSseOpen,
         CallSseClose,
     )

@@ -32,7 +32,7 @@ COMPUTED = {
         "pace",
         "body_mode",
     },
-    "ending": {"streaming", "is_full"},
+    "ending": {"streaming", "is_full", "control"},
 }
 """By function: fields that change though no argument has their name."""
 

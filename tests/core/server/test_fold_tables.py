@@ -18,7 +18,6 @@ def test_whoever_is_no_subscriber_has_a_rank_for_whatever_it_waits_for() -> None
         Waiting.PING,
         Waiting.PONG,
         Waiting.CLOSE,
-        Waiting.CALLBACK,
         Waiting.POLL,
     }
     assert sorted(EVICTION_ORDER) == sorted(set(Waiting) - only_subscribers)

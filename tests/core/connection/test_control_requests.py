@@ -1,0 +1,272 @@
+"""What a program asks of one connection: reading that stops and goes on, a word when more can be
+sent, and a timeout of its own.
+"""
+
+from sigil.core.close_reasons import CloseReason
+from sigil.core.connection.client import IDLE_HTTP, IDLE_WEBSOCKET
+from sigil.core.connection.control import NOTHING_ASKED
+from sigil.core.connection.deadlines import Waiting, waiting_for
+from sigil.core.connection.outgoing import NOTHING_OUTGOING, asked_of
+from sigil.core.control import (
+    DeliveryHeld,
+    ReadingAllowed,
+    TimeoutReason,
+    TimeoutRequested,
+    WritableRequested,
+)
+from sigil.core.effects import (
+    BodyPiece,
+    CallClose,
+    CallWritable,
+    Drop,
+    Effect,
+    Handle,
+    Interest,
+    Log,
+    Send,
+    Then,
+    Watch,
+)
+from sigil.core.events import (
+    BodyChosen,
+    BodyWanted,
+    CloseRequested,
+    Delivered,
+    HalfClosed,
+    SendMessages,
+    Stalled,
+    TickStarted,
+    Writable,
+)
+from sigil.core.limits import Limits
+from sigil.core.server.state import Server
+from tests.support.core_driver import (
+    CONN,
+    OK,
+    advance_by,
+    answered,
+    asked,
+    bytes_of,
+    client_of,
+    serving,
+)
+from tests.support.core_websockets import (
+    FLUSH,
+    close,
+    close_notices,
+    delivered_in,
+    frames_of,
+    open_websocket,
+    ping,
+    received,
+    sending,
+    text,
+)
+from tests.support.requests import GET
+
+HOLD, GO_ON = ReadingAllowed(CONN, False), ReadingAllowed(CONN, True)
+ASKING = WritableRequested(CONN)
+TOLD = CallWritable(CONN)
+
+
+def of(kind: type[Effect], effects: list[Effect]) -> list[Effect]:
+    return [effect for effect in effects if type(effect) is kind]
+
+
+def is_at_rest(server: Server) -> bool:
+    """True if the connection has the records of one of which nothing was ever asked."""
+    client = client_of(server)
+    incoming = IDLE_HTTP if client.websocket is None else IDLE_WEBSOCKET
+    return client.incoming is incoming and client.outgoing is NOTHING_OUTGOING
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def test_messages_of_a_held_websocket_wait_and_are_delivered_in_order() -> None:
+    server, effects = advance_by(open_websocket(), HOLD, received(text("a") + text("b")))
+    assert delivered_in(effects) == []
+    server, effects = advance_by(server, received(text("c")), GO_ON)
+    assert delivered_in(effects) == ["a", "b", "c"]
+    server, _ = advance_by(server, Delivered(CONN))
+    assert is_at_rest(server)
+
+
+def test_what_was_delivered_and_not_looked_at_comes_back_before_what_came_since() -> None:
+    server, effects = advance_by(open_websocket(), received(text("a") + text("b") + text("c")))
+    assert delivered_in(effects) == ["a", "b", "c"]
+    server, _ = advance_by(server, received(text("d")), HOLD)
+    back = DeliveryHeld(CONN, ((1, b"said"),), ("b", "c"))
+    server, effects = advance_by(server, back, FLUSH)
+    assert frames_of(effects) == [(1, b"said")] and delivered_in(effects) == []
+    server, effects = advance_by(server, GO_ON)
+    assert delivered_in(effects) == ["b", "c", "d"]
+
+
+def test_pings_of_a_held_websocket_are_answered_and_its_close_frame_ends_the_hold() -> None:
+    server, _ = advance_by(open_websocket(), HOLD, received(text("a")))
+    server, effects = advance_by(server, received(ping(b"1") + ping(b"2")), FLUSH)
+    assert frames_of(effects) == [(10, b"1"), (10, b"2")]
+    server, effects = advance_by(server, received(close(b"\x03\xe8")), FLUSH)
+    assert frames_of(effects) == [(8, b"\x03\xe8")]
+    assert delivered_in(effects) == ["a"] and close_notices(effects) == []
+    _, effects = advance_by(server, Delivered(CONN))
+    assert close_notices(effects) == [(CloseReason.WS_PEER_CLOSED, 1000)]
+
+
+def test_what_is_held_is_bounded_and_then_nothing_is_read() -> None:
+    limits = Limits(max_header_len=200)
+    server, effects = advance_by(open_websocket(limits), HOLD, received(text("a" * 100)))
+    assert of(Watch, effects) == []
+    server, effects = advance_by(server, received(text("b" * 100)))
+    assert of(Watch, effects) == [Watch(CONN, Interest.NOTHING)]
+    assert waiting_for(client_of(server)) is Waiting.CALLBACK
+    server, effects = advance_by(server, GO_ON)
+    assert delivered_in(effects) == ["a" * 100, "b" * 100]
+    assert of(Watch, effects) == [Watch(CONN, Interest.READ)]
+
+
+def test_a_held_http_connection_is_not_read_and_its_silence_is_not_held_against_it() -> None:
+    server, effects = advance_by(serving(), HOLD)
+    assert effects == [Watch(CONN, Interest.NOTHING)]
+    server, effects = advance_by(server, TickStarted(10_000.0, 10_000))
+    assert effects == [] and waiting_for(client_of(server)) is Waiting.CALLBACK
+    server, effects = advance_by(server, GO_ON)
+    assert effects == [Watch(CONN, Interest.READ)] and is_at_rest(server)
+    server, effects = advance_by(server, TickStarted(10_030.0, 10_030))
+    assert of(Drop, effects) == []
+    server, effects = advance_by(server, TickStarted(10_062.0, 10_062))
+    assert of(Drop, effects) == [Drop(CONN)]
+
+
+def test_a_request_that_was_read_behind_the_hold_is_handled_when_it_ends() -> None:
+    server, effects = advance_by(serving(), HOLD, received(GET))
+    assert of(Handle, effects) == []
+    server, effects = advance_by(server, GO_ON)
+    assert len(of(Handle, effects)) == 1
+    server, _ = advance_by(server, answered(0, OK))
+    assert is_at_rest(server)
+
+
+def test_an_answer_to_a_held_request_is_sent_and_the_next_one_waits() -> None:
+    server, effects = advance_by(asked(GET), HOLD, received(GET))
+    assert of(Handle, effects) == []
+    server, effects = advance_by(server, answered(0, OK))
+    assert bytes_of(effects).startswith(b"HTTP/1.1 200") and of(Handle, effects) == []
+    assert len(of(Handle, advance_by(server, GO_ON)[1])) == 1
+
+
+def test_a_body_in_pieces_is_held_back() -> None:
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+    server = serving().replace(asks_above=0)
+    server, effects = advance_by(server, received(head + b"abc"))
+    ticket = effects[0].ticket  # type: ignore[union-attr]
+    server, effects = advance_by(server, BodyChosen(ticket, True), HOLD, BodyWanted(ticket))
+    assert of(BodyPiece, effects) == []
+    server, effects = advance_by(server, GO_ON)
+    assert of(BodyPiece, effects) == [BodyPiece(ticket, b"abc", False)]
+    server, effects = advance_by(server, HOLD, BodyWanted(ticket), received(b"defghi"))
+    assert of(BodyPiece, effects) == []
+    assert of(BodyPiece, advance_by(server, GO_ON)[1]) == [BodyPiece(ticket, b"defghi", True)]
+
+
+def test_a_client_that_ends_its_side_behind_the_hold_is_not_kept_for_ever() -> None:
+    server, _ = advance_by(serving(), received(GET[:9]), HOLD, HalfClosed(CONN))
+    _, effects = advance_by(server, TickStarted(60.0, 60))
+    assert any(type(effect) is Send and effect.then is Then.SHUT for effect in effects)
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+def test_the_program_is_told_once_when_the_kernel_takes_more() -> None:
+    for server in (serving(), open_websocket()):
+        server, effects = advance_by(server, ASKING, ASKING)
+        assert effects == [Watch(CONN, Interest.BOTH)]
+        server, effects = advance_by(server, Writable(CONN))
+        assert effects == [TOLD, Watch(CONN, Interest.READ)] and is_at_rest(server)
+        assert of(CallWritable, advance_by(server, Writable(CONN))[1]) == []
+
+
+def test_nobody_is_told_before_everything_has_left() -> None:
+    server, effects = advance_by(open_websocket(), sending("abcdef"), ASKING, FLUSH)
+    assert frames_of(effects) == [(1, b"abcdef")]
+    server, effects = advance_by(server, Stalled(CONN, 2, (b"abcdef",)), sending("g"), FLUSH)
+    assert of(CallWritable, effects) == []
+    server, effects = advance_by(server, Writable(CONN))
+    assert len(of(Send, effects)) == 1 and of(CallWritable, effects) == []
+    server, effects = advance_by(server, Stalled(CONN, 1, (b"f",)), Writable(CONN))
+    assert of(CallWritable, effects) == []
+    _, effects = advance_by(server, Writable(CONN))
+    assert of(CallWritable, effects) == [TOLD]
+
+
+# -- the program's timeout -------------------------------------------------------------------------
+
+
+def timed(seconds: float, reason: int = TimeoutReason.AWAITING_PING) -> TimeoutRequested:
+    return TimeoutRequested(CONN, reason, seconds)
+
+
+def test_a_connection_ends_when_the_time_is_over_that_the_program_gave_it() -> None:
+    server, effects = advance_by(serving(), timed(0.5))
+    assert effects == []
+    server, effects = advance_by(server, TickStarted(0.4, 0))
+    assert effects == []
+    _, effects = advance_by(server, TickStarted(0.6, 0))
+    assert of(CallClose, effects) == [CallClose(CONN, CloseReason.PROGRAM_TIMEOUT)]
+    (log,) = of(Log, effects)
+    assert isinstance(log, Log) and "AWAITING_PING" in log.text and "0.5 s" in log.text
+
+
+def test_a_second_timeout_replaces_the_first_and_none_ends_it() -> None:
+    server, _ = advance_by(serving(), timed(1.0), timed(20.0, 7_777))
+    server, effects = advance_by(server, TickStarted(10.0, 10))
+    assert of(CallClose, effects) == []
+    server, _ = advance_by(server, timed(1.0, TimeoutReason.NO_PENDING_TIMEOUT))
+    assert is_at_rest(server)
+    _, effects = advance_by(server, TickStarted(30.0, 30))
+    assert of(CallClose, effects) == []
+
+
+def test_what_the_client_sends_is_no_reason_to_wait_longer() -> None:
+    server, _ = advance_by(open_websocket(), timed(5.0))
+    for second in (1, 2, 3, 4):
+        server, _ = advance_by(server, TickStarted(second, second), received(ping()), FLUSH)
+    _, effects = advance_by(server, TickStarted(6.0, 6), received(ping()))
+    assert frames_of(effects)[-1][0] == 8
+    assert close_notices(effects) == [(CloseReason.PROGRAM_TIMEOUT, 1008)]
+
+
+def test_a_request_that_was_not_answered_is_told_503_and_a_response_that_has_begun_breaks() -> None:
+    server, _ = advance_by(asked(GET), timed(1.0))
+    _, effects = advance_by(server, TickStarted(2.0, 2))
+    assert bytes_of(effects).startswith(b"HTTP/1.1 503")
+    assert any(type(effect) is Send and effect.then is Then.SHUT for effect in effects)
+    server, _ = advance_by(asked(GET), answered(0, OK), Stalled(CONN, 0, (b"x" * 9,)), timed(1.0))
+    _, effects = advance_by(server, TickStarted(2.0, 2))
+    assert of(CallClose, effects) == [CallClose(CONN, CloseReason.PROGRAM_TIMEOUT)]
+
+
+def test_half_a_request_is_answered_too() -> None:
+    server, _ = advance_by(serving(), received(GET[:9]), timed(1.0))
+    _, effects = advance_by(server, TickStarted(2.0, 2))
+    assert bytes_of(effects).startswith(b"HTTP/1.1 503")
+
+
+# -- the end ---------------------------------------------------------------------------------------
+
+
+def test_of_a_connection_that_ends_nothing_is_asked() -> None:
+    server, _ = advance_by(open_websocket(), HOLD, ASKING, timed(9.0))
+    server, _ = advance_by(server, received(close(b"\x03\xe8")), FLUSH)
+    assert asked_of(client_of(server).outgoing) == NOTHING_ASKED
+    server, effects = advance_by(server, HOLD, ASKING, timed(9.0))
+    assert effects == [] and asked_of(client_of(server).outgoing) == NOTHING_ASKED
+
+
+def test_a_connection_that_is_gone_changes_nothing() -> None:
+    server, effects = advance_by(serving(), CloseRequested(CONN, CloseReason.OK))
+    server, _ = advance_by(server, HalfClosed(CONN))
+    after, effects = advance_by(server, HOLD, GO_ON, ASKING, timed(1.0), SendMessages(CONN, ()))
+    assert (after, effects) == (server, [])
