@@ -54,6 +54,7 @@ READING_ORDER = (
     ("connection",),
     ("server",),
     ("views",),
+    ("client",),
 )
 """The files and folders of `sigil.core`; each uses those of its own step and of the steps before.
 """

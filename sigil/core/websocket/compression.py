@@ -40,7 +40,7 @@ BAD_DEFLATE: Final = malformed(
 )
 
 TOO_LONG: Final = malformed(
-    "a compressed message is longer than this server accepts", CloseReason.WS_OVERSIZE_FRAME
+    "a compressed message is longer than is accepted here", CloseReason.WS_OVERSIZE_FRAME
 )
 
 

@@ -109,6 +109,9 @@ FIN, RSV, RSV1, MASKED = 0x80, 0x70, 0x40, 0x80
 _CONTROL: Final = 0x08
 """The bit of an opcode that makes it a control frame's (RFC 6455 section 5.5)."""
 
+KEY_LEN: Final = 4
+"""Bytes of a masking key."""
+
 CONTROL_MAX: Final = 125
 """Payload bytes of a control frame, and of any frame whose length is a single byte."""
 

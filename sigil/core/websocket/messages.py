@@ -24,6 +24,7 @@ from .frames import (
     CONTROL_MAX,
     FIN,
     FIRST_BYTE_ERRORS,
+    KEY_LEN,
     MASKED,
     OPCODES,
     RSV1,
@@ -145,7 +146,7 @@ def receive_data(
         data = reader.buffer + data
         reader = _between_frames(reader.message)
     while not reader.is_over:
-        if reader.frame is None and rules.is_masked:
+        if reader.frame is None:
             reader, start = _take_whole_frames(reader, data, start, rules, items)
         if start == len(data):
             break
@@ -209,27 +210,32 @@ _KINDS: Final = {
 def _take_whole_frames(
     reader: MessageReader, data: bytes, start: int, rules: FrameRules, items: list[Item]
 ) -> tuple[MessageReader, int]:
-    """The reader behind the masked frames that stand whole in `data` from index `start` on, and the
-    index behind them; what they complete is appended to `items`.
+    """The reader behind the frames that stand whole in `data` from index `start` on, and the index
+    behind them; what they complete is appended to `items`.
 
     It stops before a frame that is torn, that closes or that is wrong in any way: `_take_frame`
     says what is the matter with it.
     """
     # The loop to be fast in: a header is read where it lies, and a whole message leaves no record.
-    message, size = reader.message, len(data)
+    message, key_len, mask_bit = reader.message, 0, 0
+    if rules.is_masked:
+        key_len, mask_bit = KEY_LEN, MASKED
     kinds, max_len = _KINDS[message is not None, rules.allows_rsv1], _max_frame_len(message, rules)
-    while start <= size - 8:
-        first, begin, length = data[start], start + 6, data[start + 1] - MASKED
+    size, last = len(data), len(data) - key_len - 4
+    while start <= last:
+        first, begin, length = data[start], start + key_len + 2, data[start + 1] - mask_bit
         if length == 126:
-            begin, length = start + 8, data[start + 2] << 8 | data[start + 3]
+            begin, length = begin + 2, data[start + 2] << 8 | data[start + 3]
             if length < 126:
                 break
-        elif length < 0 or length == 127:
+        elif length < 0 or length > 126:
             break
         kind, end = kinds[first], begin + length
         if length > max_len or end > size:
             break
-        payload = apply_mask(data[begin:end], data[begin - 4 : begin])
+        payload = data[begin:end]
+        if key_len:
+            payload = apply_mask(payload, data[begin - 4 : begin])
         if kind == _TEXT:
             try:
                 items.append(payload.decode())

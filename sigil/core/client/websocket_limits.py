@@ -1,0 +1,77 @@
+"""The bounds of a WebSocket in the role of a client, each with its reason.
+
+Theory: a server is a stranger too: it may send without end, answer nothing, or take nothing. So
+whatever grows or waits has a bound here, as a server has in `Limits`, with the same numbers where
+the two mean the same thing.
+
+Rules: lengths are bytes, times are seconds; infinity switches a timeout off. It does not know what
+happens beyond a bound: `websocket` does.
+"""
+
+from math import isnan
+from typing import NamedTuple
+
+from ..websocket.frames import FrameRules
+
+
+class WebSocketLimits(NamedTuple):
+    """What one WebSocket of a client may hold, and how long it waits."""
+
+    max_message_len: int = 2**24
+    """Bytes of a message that is received, decompressed. Close code 1009 beyond."""
+    max_small_fragments: int = 4_096
+    """Continuation frames of one message beyond one for every `min_fragment_len` bytes of it: empty
+    ones could come without end. Close code 1008 beyond.
+    """
+    min_fragment_len: int = 16
+    """Bytes that a frame has on average in a message of more than `max_small_fragments`."""
+    max_queue_len: int = 2**24
+    """Bytes that were sent and that the server has not taken. A message beyond is dropped, and
+    `send` returns `DROPPED`; one that is longer by itself is sent when nothing else waits.
+    """
+    max_received_len: int = 2**20
+    """Bytes of messages, as they came, that the program has not taken; each counts 64 bytes more.
+    From here on the connection is not read, until half of them are taken.
+    """
+    open_timeout: float = 15.0
+    """Seconds for a connection and the answer to the handshake, and for the first message of a
+    stream with positions. After that the attempt has failed.
+    """
+    ping_interval: float = 20.0
+    """Seconds after which a WebSocket from which nothing was received is pinged."""
+    pong_timeout: float = 20.0
+    """Seconds for anything to be received after that ping. After that the connection is lost."""
+    close_timeout: float = 5.0
+    """Seconds for the answer to our close frame, and for the server to end the connection when both
+    close frames were sent. After that we do.
+    """
+
+
+DEFAULT_LIMITS = WebSocketLimits()
+
+
+def frame_rules(limits: WebSocketLimits, allows_rsv1: bool) -> FrameRules:
+    """The rules for frames of a server, which are not masked; `allows_rsv1` with compression."""
+    return FrameRules(
+        limits.max_message_len,
+        limits.max_message_len,
+        allows_rsv1,
+        False,
+        limits.max_small_fragments,
+        limits.min_fragment_len,
+    )
+
+
+def check_websocket_limits(limits: WebSocketLimits) -> str | None:
+    """What makes no sense in these limits, as a sentence; None if all does."""
+    for name in ("max_message_len", "max_small_fragments", "min_fragment_len"):
+        if getattr(limits, name) < 0:
+            return f"{name} is not below 0"
+    for name in ("max_queue_len", "max_received_len"):
+        if getattr(limits, name) < 1:
+            return f"{name} is at least 1"
+    for name in ("open_timeout", "ping_interval", "pong_timeout", "close_timeout"):
+        seconds = getattr(limits, name)
+        if isnan(seconds) or seconds <= 0:
+            return f"{name} is a number of seconds above 0"
+    return None
