@@ -368,7 +368,7 @@ class Limits(NamedTuple):
     max_user_seconds_per_tick: float = 0.005
     """Seconds in which handlers, callbacks and streams may be begun in one tick; one is, always.
     The others are for the next tick, so that what is answered leaves and everybody is read between
-    two that are slow.
+    two that are slow. `ws_open` and `sse_open` of those whom these handlers have let in are called.
     """
 
 

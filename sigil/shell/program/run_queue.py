@@ -7,8 +7,10 @@ is chosen as fq_codel chooses packets: in turn, and one that has not had its tur
 after, every one that has, so that a single request waits for few others however many are pipelined.
 
 Rules: the work of a connection runs in order. In each tick at least one piece of user code runs,
-so everything has its turn. What is measured is the clock that is handed in. It does not know what
-the work is.
+so everything has its turn. The callback of a newcomer to what is broadcast does not wait: what it
+sends (the state from which a client starts) precedes what is broadcast later, and a program may
+broadcast between two ticks. There are no more of them than handlers have returned in the tick. What
+is measured is the clock that is handed in. It does not know what the work is.
 """
 
 from collections import deque
@@ -82,6 +84,9 @@ USER_CODE = frozenset(
 )
 """The effects that call user code and may wait; the end of a stream may not."""
 
+_OPENINGS = (CallWsOpen, CallSseOpen)
+"""The effects that call user code and wait only behind what their connection waits for already."""
+
 
 def conn_of_work(work: Work) -> Conn:
     """The connection that work is for."""
@@ -140,7 +145,8 @@ class RunQueue:
 
     def defers(self, work: Any) -> bool:
         """False if work is to be done now; else it waits here, behind all of its connection."""
-        if not self.count and not self.is_spent:
+        has_time = not self.count and not self.is_spent
+        if has_time or (type(work) in _OPENINGS and work.conn not in self):
             self._begin()
             return False
         self.put(work)

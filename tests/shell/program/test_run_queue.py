@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from sigil import Callbacks, Conn, Limits, Peer, Request, Response
+from sigil import ALL_TOPICS, Callbacks, Conn, Limits, Peer, Request, Response
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Ticket
 from sigil.core.effects import CallClose, CallOpen, Pull
 from sigil.shell.program.run_queue import RunQueue, Work
-from sigil.testing import Client
+from sigil.testing import Client, MemoryServer
 from sigil.testing.kernel import Wire
 from tests.support.requests import UPGRADE
 from tests.support.websocket_client import frame
@@ -262,6 +262,38 @@ def test_a_message_behind_our_close_frame_is_not_delivered() -> None:
     program.server.close(websocket.handle)
     program.client.run_until_idle()
     assert program.calls == ["open", "ws_open", "0", "ws_close", "close"]
+
+
+def greeting(response: Callable[[], Response]) -> Client:
+    """A program whose handler takes long, and which sends newcomers a greeting."""
+
+    def handle(request: Request) -> Response:
+        client.server.now += SLOW_SECONDS
+        return response()
+
+    def greet(server: MemoryServer, conn: Conn, request: Request) -> None:
+        server.send(conn, "greeting")
+
+    client = Client(handle, callbacks=Callbacks(ws_open=greet, sse_open=greet))
+    return client
+
+
+@pytest.mark.parametrize("response", [Response.upgrade, lambda: Response.sse(topics=[ALL_TOPICS])])
+def test_what_a_newcomer_is_greeted_with_precedes_what_is_broadcast_behind_the_tick(
+    response: Callable[[], Response],
+) -> None:
+    client = greeting(response)
+    connections = [client.connect() for _ in range(3)]
+    client.run_until_idle()
+    for connection in connections:
+        connection.wire.arrived += UPGRADE
+    for _ in range(20):
+        client.server.tick()
+        client.server.broadcast("news")
+    client.run_until_idle()
+    for connection in connections:
+        received = bytes(connection.wire.received)
+        assert 0 < received.find(b"greeting") < received.find(b"news")
 
 
 # -- the queue itself ------------------------------------------------------------------------------
