@@ -21,6 +21,8 @@ ELSEWHERE = {
     "core/connection/control": "tests/core/connection/test_control_requests.py",
     "shell/program/callback_table": "tests/shell/test_server_names.py",
     "core/limits_check": "tests/core/test_limits.py",
+    "core/client": "tests/core/client/test_fold.py",
+    "shell/client": "tests/shell/client/test_client.py",
     "core/events": "tests/docs/test_tables.py",
     "core/effects": "tests/docs/test_tables.py",
     "core/http/default_fields": "tests/core/http/test_response.py",

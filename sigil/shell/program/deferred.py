@@ -17,7 +17,7 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, TypeAlias
 
 from ...core.http.validate import safe_repr
@@ -133,6 +133,31 @@ class Deferred:
         if promise.result is not _UNRESOLVED:
             promise.deliver()
 
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """What it comes to, under asyncio; what it fails with is raised. A task that is cancelled
+        meanwhile wants the result no more.
+        """
+        # here, since a program without coroutines has no other use for asyncio
+        from asyncio import CancelledError, get_running_loop
+
+        loop = get_running_loop()
+        future = loop.create_future()
+
+        def deliver(result: Result) -> None:
+            loop.call_soon_threadsafe(_settle, future, result)
+
+        self.when_resolved(deliver)
+        try:
+            result = self.apply((yield from future))
+        except CancelledError:
+            self.cancel()
+            raise
+        if isinstance(result, Deferred):
+            return (yield from result.__await__())
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
     def apply(self, result: Result) -> Result:
         """What the functions of `map` make of the result. For the shell, on the loop's thread."""
         for place, mapping in enumerate(self._functions):
@@ -142,6 +167,12 @@ class Deferred:
                 return result
             result = _map_once(mapping, result)
         return result
+
+
+def _settle(future: Any, result: Result) -> None:
+    """Give a future its result, unless nobody waits for it any more."""
+    if not future.done():
+        future.set_result(result)
 
 
 class _Mapping(NamedTuple):

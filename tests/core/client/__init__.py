@@ -1,1 +1,1 @@
-"""Tests of the client's core."""
+"""Tests of sigil.core.client: events in, effects out; no sockets, no clocks."""

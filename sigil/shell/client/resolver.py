@@ -1,0 +1,122 @@
+"""The addresses of hosts, asked for in threads: the operating system answers only to who waits.
+
+Theory: getaddrinfo(3) asks files and servers, and returns when it is done, which may take as long
+as a network is slow. So it is called in threads, a few at most, that are started when a host is
+asked for and end when none has been for a while.
+
+Rules: nothing here blocks but those threads, which are daemons: a program that ends does not wait
+for them. An answer is given to `report`, which any thread may call. It does not know connections:
+they are numbers.
+"""
+
+import os
+import queue
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeAlias
+
+from ...core.client.events import Resolved, ResolveFailed
+from ...core.client.racing import Address
+
+Answer: TypeAlias = Resolved | ResolveFailed
+Lookup: TypeAlias = Callable[[str, int], tuple[Address, ...]]
+_Question: TypeAlias = tuple[int, str, int]
+
+PATIENCE_SECONDS = 5.0
+"""How long a thread waits for the next host before it ends."""
+_FAMILIES = {socket.AF_INET: 4, socket.AF_INET6: 6}
+
+
+def look_up(host: str, port: int) -> tuple[Address, ...]:
+    """The addresses of a host, in the order of the operating system; OSError if there are none."""
+    found = []
+    for family, _, _, _, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        if family in _FAMILIES:
+            zone = place[3] if len(place) == 4 else 0
+            found.append(Address(_FAMILIES[family], str(place[0]), port, int(zone)))
+    return tuple(found)
+
+
+class Resolver:
+    """Up to `max_threads` threads that look hosts up, and `report` what they found."""
+
+    def __init__(
+        self, max_threads: int, report: Callable[[Answer], object], lookup: Lookup = look_up
+    ) -> None:
+        self._max_threads = max_threads
+        self._report = report
+        self._lookup = lookup
+        self._begin()
+
+    def _begin(self) -> None:
+        self._questions: queue.SimpleQueue[_Question | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._count = 0
+        self._busy = 0
+        self._pid = os.getpid()
+
+    def ask(self, connection: int, host: str, port: int) -> None:
+        """Have a host looked up for a connection."""
+        if os.getpid() != self._pid:
+            self._begin()  # a forked child has none of the threads
+        with self._lock:
+            self._busy += 1
+            needs_thread = self._busy > self._count and self._count < self._max_threads
+            if needs_thread:
+                self._count += 1
+        self._questions.put((connection, host, port))
+        if needs_thread:
+            self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="sigil:resolver", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads are to be had
+            with self._lock:
+                self._count -= 1
+                is_helpless = self._count == 0
+            while is_helpless:
+                try:
+                    question = self._questions.get_nowait()
+                except queue.Empty:
+                    return
+                if question is not None:
+                    self._finish(ResolveFailed(question[0], f"no thread can be had: {error}"))
+
+    def _run(self) -> None:
+        """Look hosts up until there are none for a while; runs in the thread."""
+        while True:
+            try:
+                question = self._questions.get(timeout=PATIENCE_SECONDS)
+            except queue.Empty:
+                question = None
+            if question is None:
+                with self._lock:
+                    if self._busy >= self._count and not self._questions.empty():
+                        continue  # somebody has just asked
+                    self._count -= 1
+                return
+            self._finish(self._answer(*question))
+
+    def _answer(self, connection: int, host: str, port: int) -> Answer:
+        try:
+            return Resolved(connection, self._lookup(host, port))
+        except OSError as error:
+            return ResolveFailed(connection, error.strerror or str(error))
+        except Exception as error:  # such as a name that cannot be encoded
+            return ResolveFailed(connection, str(error) or type(error).__name__)
+
+    def _finish(self, answer: Answer) -> None:
+        with self._lock:
+            self._busy -= 1
+        with suppress(Exception):  # nobody is there any more
+            self._report(answer)
+
+    def close(self) -> None:
+        """Let the threads end that wait for a host."""
+        if os.getpid() == self._pid:
+            for _ in range(self._count):
+                self._questions.put(None)

@@ -1,0 +1,186 @@
+"""A response as a program sees it: status, fields, and its body, whole or in pieces.
+
+Theory: most bodies are small, and wanted whole; some are long, or never end. A response has its
+body as bytes, or, if the program asked for that, a `BodyReader` that gives its pieces as they are
+asked for: to `for` in a script, to `async for` under asyncio. What nobody asks for is not read, so
+that the server waits.
+
+Rules: a response is not changed but by reading its body. `for` ticks the client while it waits; so
+it is for where nobody else does. It does not know how the bytes came.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, Final
+
+from ...core.client.responses import ResponseHead
+from ...core.client.uri import Uri
+from ...core.http.headers import Headers
+from ...core.tls import Tls
+from .errors import HttpStatusError
+from .stream import BodyStream
+
+_CHARSET: Final = re.compile(r""";\s*charset\s*=\s*"?([^\s";]+)""", re.IGNORECASE)
+
+
+class ClientResponse:
+    """A response: `status`, `reason`, `headers`, `url`, `body`, and the `history` of the redirects
+    that led to it.
+    """
+
+    __slots__ = ("_body", "_stream", "headers", "history", "method", "reason", "status", "tls",
+                 "uri", "version")  # fmt: skip
+
+    def __init__(
+        self,
+        method: str,
+        uri: Uri,
+        head: ResponseHead,
+        history: "tuple[ClientResponse, ...]" = (),
+        body: bytes | None = b"",
+        stream: BodyStream | None = None,
+        tls: Tls | None = None,
+    ) -> None:
+        self.method = method
+        self.uri = uri
+        self.status = head.status
+        self.reason = head.reason
+        self.version = head.version
+        self.headers: Headers = head.headers
+        self.history = history
+        self.tls = tls
+        """What the handshake of TLS has settled; None without TLS."""
+        self._body = body
+        self._stream = stream
+
+    def close_behind(self, close: Callable[[], object]) -> None:
+        """Have a function called when the body was taken, or is not wanted. For the shell."""
+        if self._stream is not None:
+            self._stream.when_closed = close
+
+    def take_body(self, body: bytes) -> None:
+        """Take the whole body, when it is there. For the shell."""
+        self._body = body
+
+    @property
+    def url(self) -> str:
+        """The URL that was asked for in the end, without user and fragment."""
+        return str(self.uri)
+
+    @property
+    def is_success(self) -> bool:
+        """True for 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def is_redirect(self) -> bool:
+        """True for a redirect that was not followed."""
+        return self.status in (301, 302, 303, 307, 308) and "location" in self.headers
+
+    @property
+    def is_streamed(self) -> bool:
+        """True if the body is taken in pieces."""
+        return self._stream is not None
+
+    @property
+    def body(self) -> bytes:
+        """The body, decoded. Of one that is taken in pieces what is left of it, which is waited
+        for; RuntimeError for one that was taken.
+        """
+        if self._body is None:
+            assert self._stream is not None
+            if self._stream.was_asked:
+                raise RuntimeError("the body was taken in pieces")
+            self._body = b"".join(self.iter_bytes())
+        return self._body
+
+    async def read(self) -> bytes:
+        """The body, decoded, under asyncio."""
+        if self._body is None:
+            self._body = b"".join([piece async for piece in self])
+        return self._body
+
+    def text(self, encoding: str | None = None) -> str:
+        """The body as text, in the charset that the response names, or UTF-8; what cannot be
+        decoded is replaced.
+        """
+        body = self.body
+        name = encoding or self.charset or "utf-8"
+        try:
+            return body.decode(name, "replace")
+        except LookupError:
+            return body.decode("utf-8", "replace")
+
+    @property
+    def charset(self) -> str | None:
+        """The charset that Content-Type names; None without one."""
+        match = _CHARSET.search(self.headers.get("content-type", ""))
+        return None if match is None else match[1]
+
+    def json(self) -> Any:
+        """The body as a value of JSON; ValueError if it is none."""
+        return json.loads(self.body)
+
+    def raise_for_status(self) -> "ClientResponse":
+        """The response; `HttpStatusError` for 4xx and 5xx."""
+        if self.status < 400:
+            return self
+        reason = f" {self.reason}" if self.reason else ""
+        error = HttpStatusError(f"{self.method} {self.uri.shown}: {self.status}{reason}")
+        error.status = self.status
+        raise error
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        """The pieces of the body, decoded, as they come; waits for each, and ticks the client
+        meanwhile.
+        """
+        if self._stream is None:
+            return iter((self._body,) if self._body else ())
+        return self._stream.pieces()
+
+    def iter_lines(self) -> Iterator[str]:
+        """The lines of the body, as they come, without their ends, in the charset of the
+        response.
+        """
+        rest = b""
+        charset = self.charset or "utf-8"
+        for piece in self.iter_bytes():
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                yield line.removesuffix(b"\r").decode(charset, "replace")
+        if rest:
+            yield rest.removesuffix(b"\r").decode(charset, "replace")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces of the body, decoded, under asyncio."""
+        if self._stream is None:
+            if self._body:
+                yield self._body
+            return
+        try:
+            while piece := await self._stream.next_piece():
+                yield piece
+        finally:
+            self._stream.close()
+
+    def close(self) -> None:
+        """Want no more of the body: its connection is closed, if more would have come."""
+        if self._stream is not None:
+            self._stream.close()
+
+    def __enter__(self) -> "ClientResponse":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> "ClientResponse":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        reason = f" {self.reason}" if self.reason else ""
+        return f"<ClientResponse {self.status}{reason}: {self.method} {self.uri.shown}>"

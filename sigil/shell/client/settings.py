@@ -1,0 +1,194 @@
+"""What a client is made with, and what a request may be made with, checked.
+
+Theory: what is wrong with an argument is said at the call, with a sentence, and not when the first
+connection is made. Proxies come from the program, or from the environment, which is read when a
+client is made.
+
+Rules: nothing is converted but what the documentation says may be given in several ways. It does
+not know the loop.
+"""
+
+import os
+import ssl
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias, TypeVar
+
+from ...core.client.limits import (
+    DEFAULT_LIMITS,
+    DEFAULT_TIMEOUTS,
+    ClientLimits,
+    Timeouts,
+    check_client_limits,
+    check_timeouts,
+)
+from ...core.client.proxies import (
+    NO_PROXIES,
+    Proxies,
+    every_proxy,
+    parse_proxy,
+    proxies_from,
+)
+from ...core.client.requests import add_query
+from ...core.client.uri import Uri, split_uri
+from ...core.http.headers import Headers, Pairs, to_pairs
+from ...core.parse_result import Malformed
+
+HeadersLike: TypeAlias = Mapping[str, str] | Headers | Iterable[tuple[str, str]]
+ParamsLike: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
+TimeoutLike: TypeAlias = float | Timeouts | None
+
+
+class Unset:
+    """Stands for an argument that was not given."""
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset()
+
+_proxy_of_program: list[Uri] = []
+"""The proxy that `set_proxy` has named for all clients that are made from then on; or none."""
+
+
+def set_proxy(address: str) -> int:
+    """0; from now on new clients, and `http_get` and its kin, go through the proxy at this address,
+    `[user:password@]host:port`, whatever the environment names. An empty text takes that back.
+    ValueError for what is no such address.
+    """
+    proxy = checked_proxy(address) if address else None
+    _proxy_of_program[:] = [] if proxy is None else [proxy]
+    return 0
+
+
+def checked_proxy(address: object) -> Uri:
+    """The URI of a proxy; ValueError, with a sentence, for what is none."""
+    if not isinstance(address, str):
+        raise TypeError(f"a proxy is a str, not {type(address).__name__}")
+    proxy = parse_proxy(address)
+    if isinstance(proxy, Malformed):
+        raise ValueError(proxy.message)
+    return proxy
+
+
+Option = TypeVar("Option")
+
+
+def given(option: Option | None, default: Option) -> Option:
+    """The option of one request, or that of its client."""
+    return default if option is None else option
+
+
+def default_proxies(proxy: object, trust_env: bool) -> Proxies:
+    """The proxies of a client that was given this one: None for those that the program or the
+    environment has set, False for none.
+    """
+    if proxy is False:
+        return NO_PROXIES
+    if proxy is not None:
+        return every_proxy(checked_proxy(proxy))
+    if _proxy_of_program:
+        return every_proxy(_proxy_of_program[0])
+    return proxies_from(os.environ) if trust_env else NO_PROXIES
+
+
+def parse_uri(text: str) -> Uri:
+    """The parts of a URL; ValueError, with a sentence, for what is none.
+
+    `parse_uri("https://[::1]/a?b")` has the scheme `https`, the host `::1`, the port 443, the path
+    `/a` and the query `b`.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"a URL is a str, not {type(text).__name__}")
+    uri = split_uri(text)
+    if isinstance(uri, Malformed):
+        raise ValueError(uri.message)
+    return uri
+
+
+def checked_url(url: object, base: Uri | None, params: ParamsLike | None) -> Uri:
+    """The URI of a request, with these parameters; ValueError for what is none."""
+    if isinstance(url, Uri):
+        uri = url
+    elif base is not None and isinstance(url, str) and "://" not in url:
+        uri = joined(base, url)
+    else:
+        uri = parse_uri(url)  # type: ignore[arg-type]
+    return uri if params is None else add_query(uri, checked_params(params))
+
+
+def joined(base: Uri, reference: str) -> Uri:
+    """The URI of a reference below the base of a client: a path is one below that of the base."""
+    path = base.path.rstrip("/") + "/" + reference.removeprefix("/") if reference else base.path
+    user = f"{base.userinfo}@" if base.userinfo else ""
+    return parse_uri(f"{base.scheme}://{user}{base.host_field}{path}")
+
+
+def checked_params(params: ParamsLike) -> Pairs:
+    """The parameters of a query as pairs of texts; a list is one pair for each of its items."""
+    items = params.items() if isinstance(params, Mapping) else params
+    pairs: list[tuple[str, str]] = []
+    for name, value in items:
+        values = value if isinstance(value, list | tuple) else (value,)
+        pairs += [(str(name), _text(each)) for each in values if each is not None]
+    return tuple(pairs)
+
+
+def _text(value: object) -> str:
+    """The value of a parameter as text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def checked_headers(headers: HeadersLike) -> Pairs:
+    """The fields of a request as pairs."""
+    return to_pairs(headers)
+
+
+def checked_limits(limits: object) -> ClientLimits:
+    """The limits of a client; TypeError or ValueError for what makes no sense."""
+    if limits is None:
+        return DEFAULT_LIMITS
+    if not isinstance(limits, ClientLimits):
+        raise TypeError(f"limits is a ClientLimits, not {limits!r}")
+    problem = check_client_limits(limits)
+    if problem is not None:
+        raise ValueError(problem)
+    return limits
+
+
+def checked_timeouts(timeout: object, default: Timeouts = DEFAULT_TIMEOUTS) -> Timeouts:
+    """The timeouts: a number of seconds is for the whole request, None is no bound for it."""
+    if isinstance(timeout, Unset):
+        return default
+    given: Any = timeout
+    timeouts = given if isinstance(given, Timeouts) else default._replace(whole=given)
+    problem = check_timeouts(timeouts)
+    if problem is not None:
+        raise ValueError(problem)
+    return timeouts
+
+
+def checked_context(verify: object, context: object) -> ssl.SSLContext | bool:
+    """How TLS is done: True with the certificates of the system, False without looking at any, or
+    a context of the program.
+    """
+    if context is None and isinstance(verify, bool):
+        return verify
+    given = verify if context is None else context
+    if not isinstance(given, ssl.SSLContext):
+        raise TypeError(f"verify is True, False or an SSLContext, not {given!r}")
+    return given
+
+
+def cookie_text(cookies: object) -> str:
+    """The cookies that a program sends with one request, as they stand in the field."""
+    if cookies is None or isinstance(cookies, bool):
+        return ""
+    if not isinstance(cookies, Mapping):
+        raise TypeError(f"cookies are a mapping, not {type(cookies).__name__}")
+    for name, value in cookies.items():
+        if any(sign in f"{name}{value}" for sign in ";\r\n\0") or "=" in str(name):
+            raise ValueError(f"the cookie {name!r} contains a character that cannot be sent")
+    return "; ".join([f"{name}={value}" for name, value in cookies.items()])

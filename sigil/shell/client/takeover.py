@@ -1,0 +1,83 @@
+"""What a protocol is that takes a connection over behind a 101.
+
+Theory: `sigil.core.client.connection` says how the bytes of a connection come to another protocol.
+In the shell this is an object with a method for each of the effects; it orders what it wants with
+the `Line` that it is given.
+
+Rules: all methods are called on the thread that ticks, between two steps of the core. What one
+raises ends its connection and is logged. `end` is called once, behind everything else. It does not
+know which protocol this is.
+"""
+
+from math import inf
+from typing import Protocol
+
+from ...core.client.events import (
+    ClientEvent,
+    CloseOrdered,
+    DataOrdered,
+    DeadlineOrdered,
+    ReadingOrdered,
+)
+from ...core.client.failures import Failure
+from ...core.client.responses import ResponseHead
+from ...core.events import Segment
+from ...core.tls import Tls
+
+
+class Reports(Protocol):
+    """What is needed of the loop."""
+
+    def report(self, event: ClientEvent) -> None:
+        """Tell the core an event, now or when it is done with what it does."""
+
+
+class Line:
+    """A connection that was handed over, as its protocol uses it."""
+
+    __slots__ = ("_reports", "connection", "tls")
+
+    def __init__(self, reports: Reports, connection: int, tls: Tls | None) -> None:
+        self._reports = reports
+        self.connection = connection
+        self.tls = tls
+        """What the handshake of TLS has settled; None without TLS."""
+
+    def send(self, *segments: Segment) -> None:
+        """Send bytes; `blocked` follows if the kernel does not take all, `drained` when it has."""
+        if segments:
+            self._reports.report(DataOrdered(self.connection, segments))
+
+    def set_reading(self, is_wanted: bool) -> None:
+        """Read the connection, or do not read it, from now on."""
+        self._reports.report(ReadingOrdered(self.connection, is_wanted))
+
+    def set_deadline(self, at: float | None) -> None:
+        """Have `due` called at a time of `time.monotonic()`; None: at none."""
+        self._reports.report(DeadlineOrdered(self.connection, inf if at is None else at))
+
+    def close(self) -> None:
+        """Close the connection, behind what the kernel has taken; `end` follows."""
+        self._reports.report(CloseOrdered(self.connection))
+
+
+class TakenOver(Protocol):
+    """A protocol that has a connection."""
+
+    def begin(self, line: Line, head: ResponseHead, data: bytes, now: float, /) -> None:
+        """The connection is there: `head` is that of the 101, `data` came behind it."""
+
+    def receive(self, data: bytes, now: float, /) -> None:
+        """Bytes were received."""
+
+    def blocked(self) -> None:
+        """The kernel has not taken all that was sent."""
+
+    def drained(self) -> None:
+        """The kernel has taken all that was sent."""
+
+    def due(self, now: float, /) -> None:
+        """The deadline has passed."""
+
+    def end(self, failure: Failure | None, /) -> None:
+        """The connection has ended, with a failure or as it should."""
