@@ -12,6 +12,7 @@ changes nothing. Whoever handles events handles every member of `Event`.
 from typing import Final, TypeAlias, assert_never, final
 
 from .broadcast.entry import Publication, Subscription
+from .broadcast.upstream import UpstreamJoined, UpstreamPublished
 from .close_reasons import CloseReason
 from .conn import Conn, Peer, Ticket
 from .control import DeliveryHeld, ReadingAllowed, TimeoutRequested, WritableRequested
@@ -406,7 +407,8 @@ Event: TypeAlias = (
     TickStarted | TimeRead | InputRead | Accepted | DescriptorsExhausted | Received | HalfClosed
     | ConnectionLost | CloseRequested | HandlerReturned | HandlerFailed | Postponed | BodyChosen
     | BodyWanted | StreamChunk | StreamEnded | FileSent | Stalled | FanOutStalled | Writable
-    | SendQueueRead | Delivered | DeliveryHeld | SendMessages | Publish | Subscribe
+    | SendQueueRead | Delivered | DeliveryHeld | SendMessages | Publish | UpstreamJoined
+    | UpstreamPublished | Subscribe
     | ReadingAllowed | WritableRequested | TimeoutRequested | Flush | Stop
 )  # fmt: skip
 
@@ -438,6 +440,8 @@ def conn_of(event: Event) -> Conn | None:
         ):
             return event.conn
         case TickStarted() | TimeRead() | InputRead() | Publish() | Stop():
+            return None
+        case UpstreamJoined() | UpstreamPublished():
             return None
         case Accepted() | DescriptorsExhausted():
             return None

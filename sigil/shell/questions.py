@@ -11,8 +11,8 @@ from threading import get_ident
 from typing import Any
 
 from ..core.broadcast.broadcast import subscriber_count
-from ..core.broadcast.position import format_position
 from ..core.broadcast.retained import payload_of
+from ..core.broadcast.ring import position_at
 from ..core.conn import Conn, Peer
 from ..core.connection.websocket_send import buffered_amount
 from ..core.limits import Limits
@@ -77,7 +77,7 @@ class Questions(Stager):
         It is the `id` of that message on event streams, and what a client sends to resume after it.
         """
         broadcast = self.state.broadcast
-        return format_position(broadcast.ring.epoch, broadcast.next_number - 1)
+        return position_at(broadcast.ring, broadcast.next_number)
 
     def retained(self, topic: str | None = None) -> str | bytes | None:
         """The message that is retained on a topic, or on none; None if there is none."""

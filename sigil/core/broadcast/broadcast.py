@@ -43,9 +43,10 @@ from .entry import (
     frame_for,
     is_excluded,
     matches,
+    position_for,
 )
 from .latest import is_superseded
-from .position import next_frame
+from .numbering import public_numbers
 from .reading import last_due
 from .retained import NOTHING_RETAINED, Retained
 from .ring import (
@@ -259,14 +260,11 @@ def pending_bytes_for(
     if subscription.encoding is Encoding.PLAIN and not subscription.has_positions:
         return b"".join([pending[place].frame for place in places])
     epoch, head_number = broadcast.ring.epoch, broadcast.ring.head_number
-    frames = [
-        frame_for(pending[place], subscription, epoch, head_number + place) for place in places
-    ]
-    if subscription.has_positions:
-        numbers = [head_number + place for place in places]
-        frames = [
-            next_frame(epoch, number) + frame for number, frame in zip(numbers, frames, strict=True)
-        ]
+    numbers = public_numbers(broadcast.ring.numbering, [head_number + place for place in places])
+    frames: list[bytes] = []
+    for place, number in zip(places, numbers, strict=True):
+        frames.append(position_for(pending[place], subscription, epoch, number))
+        frames.append(frame_for(pending[place], subscription, epoch, number))
     return b"".join(frames)
 
 
@@ -386,9 +384,11 @@ SPARE_FRAMES: Final = 64
 
 def publish_capacity(broadcast: Broadcast) -> tuple[SendStatus, int, int]:
     """What a publish to everybody would return now, and for how many bytes and messages at least
-    that is certain.
+    that is certain; nothing, if what is published is that of an upstream.
     """
     ring, pending_count = broadcast.ring, len(broadcast.pending)
+    if not ring.numbering.is_own:
+        return SendStatus.DROPPED, 0, 0
     length, count = ring.max_bytes - broadcast.pending_len, ring.max_frames - pending_count
     if not broadcast.laggards:
         return SendStatus.SUCCESS, length // encoding_overhead(broadcast), count

@@ -15,6 +15,7 @@ from ..limits import Limits
 from .broadcast import Broadcast
 from .encoding import Encoding, recode
 from .entry import Published, Subscription, entry_len
+from .numbering import public_number
 from .position import format_position
 from .reading import entries_due
 from .recoding import encode_anew, in_tick, recoding_cost, remember, stored_frame
@@ -46,7 +47,8 @@ def encode_entry(entry: Published, broadcast: Broadcast, number: int) -> Publish
     """A plain entry in each encoding that has subscribers, unless all of them together do not fit
     on the ring; `number` is the one that the entry will have.
     """
-    position = format_position(broadcast.ring.epoch, number)
+    ring = broadcast.ring
+    position = format_position(ring.epoch, public_number(ring.numbering, number))
     encodings = tuple(
         [
             (encoding, _encoded(entry.frame, encoding, position))
@@ -88,7 +90,8 @@ def encode_for(
                 break
             frame = stored_frame(entry, number, encoding, recoded)
             if frame is None:
-                frame = encode_anew(entry, number, encoding, ring.epoch)
+                public = public_number(ring.numbering, number)
+                frame = encode_anew(entry, public, encoding, ring.epoch)
                 frames[number, encoding] = frame
                 spent += recoding_cost(entry)
             room -= len(frame)

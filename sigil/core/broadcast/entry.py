@@ -21,7 +21,7 @@ from ..topics import ALL_TOPICS, Topics
 from ..value import Value
 from ..websocket.frames import SHORT_FRAME_HEADERS, Opcode, encode_frame
 from .encoding import ENCODING_INFO, Encoding, recode
-from .position import format_position
+from .position import format_position, labelled_next_frame, message_label, next_frame
 
 SHOWN_BYTES_MAX: Final = 32
 """Bytes of a frame that a `repr` shows."""
@@ -49,6 +49,7 @@ class PublishOptions(Value):
 
 NO_OPTIONS: Final = PublishOptions()
 """Those of most messages."""
+RETAINED: Final = PublishOptions(retain=True)
 LATEST: Final = PublishOptions(latest=True)
 """Those of most others."""
 
@@ -91,10 +92,11 @@ class Published(Value):
 @final
 class Subscription(Value):
     """What a subscriber receives, and how: its encoding, the topics beside what is for all, and
-    whether it is told its position with each message, as a WebSocket that has asked for that.
+    whether it is told its position with each message, as a WebSocket that has asked for that; and
+    with that, as `is_relay`, the topic and the options of the message.
     """
 
-    __match_args__ = ("encoding", "topics", "has_positions")
+    __match_args__ = ("encoding", "topics", "has_positions", "is_relay")
     __slots__ = __match_args__
 
     def __init__(
@@ -102,15 +104,19 @@ class Subscription(Value):
         encoding: Encoding = Encoding.PLAIN,
         topics: Topics = frozenset(),
         has_positions: bool = False,
+        is_relay: bool = False,
     ) -> None:
         self.encoding: Final = encoding
         self.topics: Final = topics
         self.has_positions: Final = has_positions
+        self.is_relay: Final = is_relay
 
 
 def with_topics(subscription: Subscription, topics: Topics) -> Subscription:
     """The subscription to other topics."""
-    return Subscription(subscription.encoding, topics, subscription.has_positions)
+    return Subscription(
+        subscription.encoding, topics, subscription.has_positions, subscription.is_relay
+    )
 
 
 # -- making entries --------------------------------------------------------------------------------
@@ -135,6 +141,11 @@ def plain_entries(messages: Sequence[Publication]) -> tuple[Published, ...]:
                 for opcode, payload, topic, options in messages
             ]
         )
+
+
+def retained_entry(frame: bytes, topic: str | None) -> Published:
+    """The entry of a message that is to be retained, of which this is the plain frame."""
+    return Published(frame, topic, (), RETAINED)
 
 
 def entry_len(entry: Published) -> int:
@@ -170,10 +181,26 @@ def is_excluded(entry: Published, conn: Conn | None) -> bool:
     return exclude is not None and exclude == conn
 
 
+def label_of(entry: Published) -> str:
+    """What a relay is told of an entry behind its position."""
+    return message_label(entry.topic, entry.options.latest, entry.options.retain)
+
+
+def position_for(entry: Published, subscription: Subscription, epoch: int, number: int) -> bytes:
+    """What a subscriber is sent before the frame of an entry whose position has this number: that
+    behind it, if it has asked for positions.
+    """
+    if not subscription.has_positions:
+        return b""
+    if subscription.is_relay:
+        return labelled_next_frame(epoch, number, label_of(entry))
+    return next_frame(epoch, number)
+
+
 def frame_for(entry: Published, subscription: Subscription, epoch: int, number: int) -> bytes:
     """What a subscriber is sent of an entry: its frame or event; empty if the entry is not for it.
 
-    `number` is that of the entry. If no subscriber had the encoding when it was published, it is
+    `number` is that of its position. If no subscriber had the encoding when it was published, it is
     encoded now: only a subscriber that asked for history needs that.
     """
     if not matches(entry, subscription):

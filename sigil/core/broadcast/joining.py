@@ -19,8 +19,10 @@ from ..value import Value
 from .broadcast import Broadcast, first_cursor
 from .cohort_index import NO_TOPICS
 from .entry import Subscription
-from .position import format_start, gap_json, parse_position
+from .numbering import own_number, public_number
+from .position import gap_json, parse_position
 from .retained import RetainedRange, has_any
+from .ring import start_at
 
 
 @final
@@ -49,22 +51,28 @@ def join(broadcast: Broadcast, subscription: Subscription, after: str, history: 
     and is sent the last `history` messages.
     """
     ring, asked = broadcast.ring, parse_position(after)
-    if asked is None or asked.epoch != ring.epoch or asked.number > broadcast.next_number:
+    numbering = ring.numbering
+    head = public_number(numbering, broadcast.next_number)
+    if asked is None or asked.epoch != ring.epoch or asked.number > head:
         cursor = first_cursor(broadcast, subscription, history)
         number = broadcast.next_number if cursor is None else cursor
         missed, has_gap, retained_from = None, bool(after), 0
     else:
-        number = max(asked.number, ring.tail_number)
+        needed = own_number(numbering, asked.number)
+        number = max(needed, ring.tail_number)
         is_up_to_date = number == broadcast.next_number and not broadcast.pending
         cursor = None if is_up_to_date else number
-        missed, has_gap = number - asked.number, number > asked.number
-        retained_from = asked.retained_from
+        missed = public_number(numbering, number) - asked.number
+        has_gap = number > needed
+        retained_from = own_number(numbering, asked.retained_from)
+    if subscription.is_relay and has_gap:
+        retained_from = 0  # it retains the same, and nobody knows what was cleared meanwhile
     wanted = RetainedRange(retained_from, number, subscription.topics, NO_TOPICS, True)
     retained = wanted if has_any(broadcast.retained, wanted, subscription.encoding) else None
     if retained is None:
         retained_from = number
     elif cursor is None:
         cursor = number  # what is published from now on comes behind what is retained
-    position = format_start(ring.epoch, number, retained_from)
+    position = start_at(ring, number, retained_from)
     gap = gap_json(after, position, missed) if has_gap else ""
     return Joining(cursor, position, gap, retained)

@@ -12,15 +12,23 @@ laggard needs, nor what becomes of one.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from ..conn import Conn
 from .broadcast import NO_CURSOR, NO_MEMBERS, SPARE_FRAMES, Broadcast
 from .ring import Ring
 
+ELSEWHERE: Final = NO_CURSOR + 1
+"""The number of those who were behind when the stream was taken over: of what they lack nothing is
+kept, and they are told so when they read on.
+"""
+
 
 def filed_under(cursor: int, ring: Ring) -> int:
     """The number under which a laggard with this cursor is filed."""
-    return cursor if cursor >= ring.tail_number else NO_CURSOR
+    if cursor >= ring.tail_number:
+        return cursor
+    return ELSEWHERE if cursor < ring.numbering.began_at else NO_CURSOR
 
 
 def has_fallen_off(broadcast: Broadcast, conn: Conn) -> bool:

@@ -77,6 +77,10 @@ def parse_position(text: str) -> Position | None:
 # -- over a WebSocket ------------------------------------------------------------------------------
 
 _NEXT: Final = "\0next:"
+_RETAINED: Final = "\0retained:"
+
+RELAY_VERSION: Final = 1
+"""That of what a relay is told beside positions."""
 
 
 def position_frame(position: str) -> bytes:
@@ -89,25 +93,49 @@ def next_frame(epoch: int, number: int) -> bytes:
     return encode_frame(Opcode.TEXT, f"{_NEXT}{epoch}-{number + 1}".encode())
 
 
+def relay_frame() -> bytes:
+    """The frame that tells a relay that it will be told of each message all that it needs."""
+    return encode_frame(Opcode.TEXT, f"\0relay:{RELAY_VERSION}".encode())
+
+
+def message_label(topic: str | None, is_latest: bool, is_retained: bool) -> str:
+    """What a relay is told of a message behind its position: how it was published, and on which
+    topic.
+
+    `message_label("a", False, True) == ' 2 "a"'`
+    """
+    return f" {is_latest + 2 * is_retained} {json.dumps(topic)}"
+
+
+def labelled_next_frame(epoch: int, number: int, label: str) -> bytes:
+    """As `next_frame`, for a relay, which is told this of the message as well."""
+    return encode_frame(Opcode.TEXT, f"{_NEXT}{epoch}-{number + 1}{label}".encode())
+
+
+def labelled_retained_frame(epoch: int, number: int, label: str) -> bytes:
+    """The frame that goes before a retained message for a relay: the position behind that."""
+    return encode_frame(Opcode.TEXT, f"{_RETAINED}{epoch}-{number + 1}{label}".encode())
+
+
 def gap_frame(gap: str) -> bytes:
     """The frame that tells a client a gap, which is JSON."""
     return encode_frame(Opcode.TEXT, b"\0gap:" + gap.encode())
 
 
-def next_frames_len(epoch: int, numbers: Sequence[int]) -> int:
-    """The bytes of the frames that go before the messages with these numbers, which are in order:
-    a sum over the lengths that a number can have.
+def next_frames_len(epoch: int, numbers: Sequence[int], label_len: int = 0) -> int:
+    """The bytes of the frames that go before the messages with these numbers, which are in order,
+    each with a label of this length: a sum over the lengths that a number can have.
     """
     length, start, digits = 0, 0, 1
     while start < len(numbers):
         end = bisect_left(numbers, 10**digits - 1, start)  # a position is one more than a number
-        length += (end - start) * _next_frame_len(epoch, digits)
+        length += (end - start) * _next_frame_len(epoch, digits + label_len)
         start, digits = end, digits + 1
     return length
 
 
 def _next_frame_len(epoch: int, digits: int) -> int:
-    """The bytes of a frame that tells a position of so many digits behind its epoch."""
+    """The bytes of a frame that tells a position with so much behind its epoch."""
     return frame_len(len(f"{_NEXT}{epoch}-") + digits)
 
 

@@ -24,9 +24,11 @@ from .entry import (
     frame_len_for,
     is_excluded,
     matches,
+    position_for,
 )
 from .latest import is_superseded, last_latest, latest_between
-from .position import next_frames_len
+from .numbering import public_number, public_numbers
+from .position import next_frame, next_frames_len
 from .recoding import encode_anew, recoding_cost, stored_frame
 from .ring import Ring, end_of, entries_at, walk
 from .topic_spans import TopicSpan, last_of, length_in, matching, matching_all
@@ -43,7 +45,8 @@ def ring_read(
     `start` is not below the tail.
     """
     for number, entry in entries_published(ring, start, end, subscription, conn):
-        yield number, frame_for(entry, subscription, ring.epoch, number)
+        public = public_number(ring.numbering, number)
+        yield number, frame_for(entry, subscription, ring.epoch, public)
 
 
 def read_encoded(
@@ -59,7 +62,8 @@ def read_encoded(
             if allowance <= 0:
                 yield number, None
                 return
-            frame = encode_anew(entry, number, encoding, ring.epoch)
+            public = public_number(ring.numbering, number)
+            frame = encode_anew(entry, public, encoding, ring.epoch)
             allowance -= recoding_cost(entry)
         yield number, frame
 
@@ -137,7 +141,7 @@ def length_due(
             due = _walk_due(ring, span_start, span_end, subscription, conn)
             length += _length_of(ring, due, subscription, conn)
         elif (span.start, span.end) == (span_start, span_end):
-            length += length_in(span, subscription, ring.epoch)
+            length += length_in(span, subscription, ring.epoch, ring.numbering)
             length -= _excluded_len(ring, span, subscription, conn)
         else:
             numbers = matching(span, span_start, span_end, subscription)
@@ -158,15 +162,43 @@ def _length_of(
     """The bytes of some entries as a subscription is sent them, positions included, without those
     that exclude who reads.
     """
-    found = [
-        (number, frame_len_for(entry, subscription))
-        for number, entry in entries
-        if not is_excluded(entry, conn)
-    ]
-    length = sum([frame_len for _, frame_len in found])
+    read = [(number, entry) for number, entry in entries if not is_excluded(entry, conn)]
+    return entries_len_for(ring, read, subscription)
+
+
+def entries_len_for(
+    ring: Ring, entries: Sequence[tuple[int, Published]], subscription: Subscription
+) -> int:
+    """The bytes of these entries, which have numbers, as a subscription is sent them, positions
+    included.
+    """
+    length = sum([frame_len_for(entry, subscription) for _, entry in entries])
+    if subscription.is_relay:
+        return length + sum(
+            [len(position_before(ring, number, entry, subscription)) for number, entry in entries]
+        )
     if subscription.has_positions:
-        length += next_frames_len(ring.epoch, [number for number, _ in found])
+        numbers = public_numbers(ring.numbering, [number for number, _ in entries])
+        length += next_frames_len(ring.epoch, numbers)
     return length
+
+
+def position_of(ring: Ring, number: int, subscription: Subscription) -> bytes:
+    """What a subscriber that has asked for positions is sent before the frame with this number,
+    which is stored.
+    """
+    if subscription.is_relay:
+        _, entry = next(entries_at(ring, (number,)))
+        return position_before(ring, number, entry, subscription)
+    return next_frame(ring.epoch, public_number(ring.numbering, number))
+
+
+def position_before(ring: Ring, number: int, entry: Published, subscription: Subscription) -> bytes:
+    """What a subscriber is sent before the frame of the entry with this number."""
+    if not subscription.has_positions:
+        return b""
+    public = public_number(ring.numbering, number)
+    return position_for(entry, subscription, ring.epoch, public)
 
 
 def _excluded_len(

@@ -100,7 +100,7 @@ def stored_frame(
 
 
 def encode_anew(entry: Published, number: int, encoding: Encoding, epoch: int) -> bytes:
-    """The frame of the entry with this number in an encoding."""
+    """The frame of the entry whose position has this number in an encoding."""
     return recode(entry.frame, encoding, format_position(epoch, number))
 
 

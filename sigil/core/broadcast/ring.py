@@ -32,6 +32,8 @@ from ..topics import Topic
 from ..value import Value
 from .entry import Published, entry_len
 from .latest import NOTHING_LATEST, LatestIndex, add_latest, forget_latest
+from .numbering import OWN, Numbering, own_number, public_number, taken_over
+from .position import format_position, format_start
 from .recoding import NOTHING_RECODED, Recoded
 from .topic_spans import TopicSpan, make_span
 
@@ -69,13 +71,14 @@ class Ring(Value):
     stream from those of others. `topic_spans` index the frames before `indexed_number`, and
     `topic_starts` has by topic the starts of those spans that have a frame on it, not counting
     what was published with `latest`: of that, `latest` has the newest. All that was published from
-    `ordinary_end` on was so. `recoded` has what was encoded after it was published.
+    `ordinary_end` on was so. `recoded` has what was encoded after it was published;
+    `numbering` says which numbers positions have.
     """
 
     __match_args__ = (
         "max_bytes", "max_frames", "pages", "first_page", "tail_number", "tail_offset",
         "head_number", "head_offset", "epoch", "topic_spans", "topic_starts",
-        "indexed_number", "recoded", "latest", "ordinary_end",
+        "indexed_number", "recoded", "latest", "ordinary_end", "numbering",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -96,6 +99,7 @@ class Ring(Value):
         recoded: Recoded,
         latest: LatestIndex,
         ordinary_end: int,
+        numbering: Numbering,
     ) -> None:
         self.max_bytes: Final = max_bytes
         self.max_frames: Final = max_frames
@@ -112,6 +116,7 @@ class Ring(Value):
         self.recoded: Final = recoded
         self.latest: Final = latest
         self.ordinary_end: Final = ordinary_end
+        self.numbering: Final = numbering
 
     @property
     def span_frames(self) -> int:
@@ -143,7 +148,7 @@ def make_ring(max_bytes: int, max_frames: int, epoch: int = 0) -> Ring:
     """An empty ring for up to `max_bytes` bytes in up to `max_frames` frames."""
     return Ring(
         max_bytes, max_frames, pvector(), 0, 0, 0, 0, 0, epoch, pvector(), pmap(), 0,
-        NOTHING_RECODED, NOTHING_LATEST, 0,
+        NOTHING_RECODED, NOTHING_LATEST, 0, OWN,
     )  # fmt: skip
 
 
@@ -181,7 +186,7 @@ def _with_pages(
     return Ring(
         ring.max_bytes, ring.max_frames, pages, tail[0], tail[1], tail[2], head[0], head[1],
         ring.epoch, ring.topic_spans, ring.topic_starts, ring.indexed_number, ring.recoded,
-        ring.latest, ordinary_end,
+        ring.latest, ordinary_end, ring.numbering,
     )  # fmt: skip
 
 
@@ -247,6 +252,17 @@ def ring_skip(ring: Ring, count: int) -> Ring:
     )
 
 
+def ring_restart(ring: Ring, epoch: int, public: int) -> Ring:
+    """The ring when its stream is taken over from another server, or goes on behind a gap: nothing
+    is stored, and the position before the next message has this number in this epoch. Whoever was
+    at the head before is behind the tail now.
+    """
+    number = max(ring.head_number + 1, public)
+    emptied = ring_skip(ring, number - ring.head_number)
+    numbering = taken_over(ring.numbering, ring.epoch, number, public)
+    return emptied.replace(epoch=epoch, numbering=numbering, recoded=NOTHING_RECODED)
+
+
 def ring_reserve(ring: Ring, count: int, length: int) -> Ring:
     """The ring with its tail moved so far that `count` frames of `length` bytes can be appended."""
     min_offset = ring.head_offset + length - ring.max_bytes
@@ -280,6 +296,52 @@ def _with_tail(ring: Ring, min_number: int, min_offset: int) -> Ring:
     moved = _with_pages(ring, pages, tail, head, ring.ordinary_end)
     latest = forget_latest(ring.latest, number)
     return moved if latest is ring.latest else moved.replace(latest=latest)
+
+
+# -- positions -------------------------------------------------------------------------------------
+
+
+def position_at(ring: Ring, number: int) -> str:
+    """The position before the message with this number: what a client is told that has all that is
+    before it.
+    """
+    epoch, numbering = ring.epoch, ring.numbering
+    if number < numbering.began_at and numbering.before is not None:
+        epoch, numbering = numbering.epoch_before, numbering.before
+    return format_position(epoch, max(0, public_number(numbering, number)) - 1)
+
+
+def start_at(ring: Ring, number: int, retained_from: int) -> str:
+    """The position before the message with this number, of somebody who has of what is retained
+    only what was published before message `retained_from`.
+    """
+    numbering = ring.numbering
+    first = max(0, public_number(numbering, retained_from))
+    return format_start(ring.epoch, public_number(numbering, number), first)
+
+
+def missed_between(ring: Ring, start: int, end: int) -> int | None:
+    """How many messages were published from one number up to another; None if nobody knows, since
+    they are of two streams.
+    """
+    epoch, numbering = ring.epoch, ring.numbering
+    if start < numbering.began_at and numbering.before is not None:
+        epoch, numbering = numbering.epoch_before, numbering.before
+    if epoch != ring.epoch:
+        return None
+    return public_number(ring.numbering, end) - public_number(numbering, start)
+
+
+def retained_start(ring: Ring, number: int) -> int:
+    """The number of the first message that may be retained, and that somebody lacks who has all
+    that was published before this number.
+    """
+    numbering = ring.numbering
+    if number >= numbering.began_at or numbering.before is None:
+        return number
+    if numbering.epoch_before != ring.epoch:
+        return 0
+    return own_number(numbering, public_number(numbering.before, number))
 
 
 # -- by number -------------------------------------------------------------------------------------

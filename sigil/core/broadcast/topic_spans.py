@@ -23,7 +23,8 @@ from ..value import Value
 from ..websocket.frames import Opcode
 from .encoding import ENCODING_INFO, Encoding
 from .entry import Published, Subscription
-from .position import next_frames_len
+from .numbering import OWN, Numbering, public_numbers
+from .position import message_label, next_frames_len
 
 
 @final
@@ -191,33 +192,53 @@ def last_of(
     return Last(sorted(last)[-count], count)
 
 
-def length_in(span: TopicSpan, subscription: Subscription, epoch: int) -> int:
+def length_in(
+    span: TopicSpan, subscription: Subscription, epoch: int, numbering: Numbering = OWN
+) -> int:
     """The bytes of all frames of a span that are for a subscription, as it is sent them in this
     epoch, positions included, but those published with `latest`; those that were not encoded for it
     counted as plain frames.
     """
     length, encoding = 0, subscription.encoding
     is_text_only = ENCODING_INFO[encoding].is_text_only
-    for postings in _postings_of(span, subscription):
+    for topic, postings in _topics_of(span, subscription):
         known = dict(postings.lengths).get(encoding)
         if known is not None:
             length += known
         elif postings.texts or not is_text_only:
             length += postings.length
         if subscription.has_positions:
-            length += next_frames_len(epoch, _numbers(postings, subscription))
+            numbers = public_numbers(numbering, _numbers(postings, subscription))
+            length += next_frames_len(epoch, numbers, _label_len(topic, subscription))
     return length
+
+
+def _label_len(topic: Topic | None, subscription: Subscription) -> int:
+    """The bytes of what a relay is told of a message on this topic; of any other, none."""
+    if not subscription.is_relay:
+        return 0
+    return len(message_label(topic if isinstance(topic, str) else None, False, False))
 
 
 def _postings_of(span: TopicSpan, subscription: Subscription) -> Iterable[Postings]:
     """The postings of a span on the topics of a subscription, without `latest`."""
     if ALL_TOPICS in subscription.topics:
         return span.postings.values()
-    topics = [topic for topic in span.topics if topic in subscription.topics]
-    found = [span.postings[topic] for topic in topics]
+    return [postings for _, postings in _topics_of(span, subscription)]
+
+
+def _topics_of(
+    span: TopicSpan, subscription: Subscription
+) -> Iterable[tuple[Topic | None, Postings]]:
+    """The postings of a span on the topics of a subscription, without `latest`, with the topics."""
+    if ALL_TOPICS in subscription.topics:
+        return span.postings.items()
+    topics: list[Topic | None] = [
+        topic for topic in span.topics if topic is not None and topic in subscription.topics
+    ]
     if None in span.topics:
-        found.append(span.postings[None])
-    return found
+        topics.append(None)
+    return [(topic, span.postings[topic]) for topic in topics]
 
 
 def _latest_of(span: TopicSpan, subscription: Subscription) -> Iterable[Postings]:

@@ -21,7 +21,7 @@ from ..broadcast.cohort_index import shared
 from ..broadcast.encoding import Encoding
 from ..broadcast.entry import Subscription
 from ..broadcast.joining import join
-from ..broadcast.position import format_position
+from ..broadcast.ring import position_at
 from ..close_reasons import CloseReason
 from ..effects import CallSseOpen, LimitUnsent
 from ..events import HalfClosed, Segment
@@ -117,7 +117,7 @@ def send_keep_alive(client: Client, context: Context) -> Step:
         return client, []
     data = KEEP_ALIVE_COMMENT
     if subscriber.cursor is None and not subscriber.queue:
-        data = encode_id(format_position(ring.epoch, ring.head_number - 1))
+        data = encode_id(position_at(ring, ring.head_number))
     queue = append_frames(subscriber.queue, data)
     queued_len = subscriber.queued_len + len(data)
     return with_subscriber(client, subscriber.replace(queue=queue, queued_len=queued_len)), []

@@ -19,7 +19,8 @@ often they come, and a long-poll (`poll`) how long it may wait. It does not know
 from math import inf
 
 from ..broadcast.entry import Subscription
-from ..broadcast.position import format_position, position_frame
+from ..broadcast.position import position_frame
+from ..broadcast.ring import position_at
 from ..http.head import HEARTBEATS, Head
 from ..http.request_line import split_target
 from ..limits import Limits
@@ -81,7 +82,7 @@ def send_heartbeat(client: Client, context: Context) -> Outcome:
     if websocket.has_heartbeats:
         frames = encode_frame(Opcode.TEXT, heartbeat(context.limits))
     if subscriber.subscription.has_positions and subscriber.cursor is None:
-        frames += position_frame(format_position(ring.epoch, ring.head_number - 1))
+        frames += position_frame(position_at(ring, ring.head_number))
     if frames:
         queued_len = subscriber.queued_len + len(frames)
         queue = append_frames(subscriber.queue, frames)

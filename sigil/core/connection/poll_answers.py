@@ -10,7 +10,7 @@ that nothing is lost. A connection for which there is no room among the others i
 answer. It does not know who waits, nor what is published.
 """
 
-from ..broadcast.position import format_start
+from ..broadcast.ring import start_at
 from ..effects import Effect, Send, Then
 from ..http.encode import Encoded, encode_response, gather
 from ..http.ndjson import position_line
@@ -84,4 +84,4 @@ def _position_after(subscriber: Subscriber, context: Context) -> str:
     number = ring.head_number if subscriber.cursor is None else subscriber.cursor
     first = queue[0] if queue else None
     start = first.wanted.start if isinstance(first, RetainedPlace) else number
-    return format_start(ring.epoch, number, start)
+    return start_at(ring, number, start)

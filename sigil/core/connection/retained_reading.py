@@ -12,13 +12,14 @@ the queue.
 
 from collections.abc import Iterator
 
-from ..broadcast.announcing import announce_position
+from ..broadcast.announcing import announce_position, announce_start
 from ..broadcast.broadcast import Broadcast
 from ..broadcast.cohort_index import NO_TOPICS
-from ..broadcast.encoding import Encoding
 from ..broadcast.entry import Subscription
-from ..broadcast.position import format_position, format_start, gap_frame, gap_json
+from ..broadcast.numbering import public_number
+from ..broadcast.position import gap_json, labelled_retained_frame, message_label
 from ..broadcast.retained import (
+    RetainedMessage,
     RetainedRange,
     encode_retained,
     has_any,
@@ -27,11 +28,23 @@ from ..broadcast.retained import (
     retained_cost,
     stored_retained,
 )
-from ..broadcast.ring import FRAMES_MAX
+from ..broadcast.ring import (
+    FRAMES_MAX,
+    missed_between,
+    position_at,
+    retained_start,
+    start_at,
+)
 from ..events import Segment
-from ..http.sse import encode_gap
 from ..topics import ALL_TOPICS, Topic, missing
-from .subscriber import Queue, QueueItem, RetainedPlace, Subscriber, make_retained_place
+from .subscriber import (
+    Queue,
+    QueueItem,
+    RetainedPlace,
+    Subscriber,
+    has_retained_place,
+    make_retained_place,
+)
 
 
 def read_retained(
@@ -47,25 +60,27 @@ def read_retained(
     Returned are the room that is left, in bytes, and a place for what is left.
     """
     wanted, rest = place.wanted, None
-    piece = piece_of(broadcast.retained, wanted, subscription.encoding, room)
+    piece = None
+    if not subscription.is_relay:
+        piece = piece_of(broadcast.retained, wanted, subscription.encoding, room)
     if piece is not None:
         segments.append(piece.data)
         room -= len(piece.data)
         if piece.following is not None and piece.following < wanted.end:
             room, rest = 0, piece.following
         wanted = wanted.replace(start=wanted.end)
-    for number, frame in _retained_frames(broadcast, subscription, wanted):
+    for number, label, frame in _retained_frames(broadcast, subscription, wanted):
         if frame is None or len(segments) >= FRAMES_MAX:
             room, rest = 0, number
         elif room <= 0:
             rest = number
         if frame is None or rest is not None:
             break
-        segments.append(frame)
-        room -= len(frame)
+        segments += [label, frame] if label else [frame]
+        room -= len(label) + len(frame)
     if wanted.is_joining:
         start = wanted.end if rest is None else rest
-        position = format_start(broadcast.ring.epoch, wanted.end, start)
+        position = start_at(broadcast.ring, wanted.end, start)
         announced = announce_position(subscription, position)
         segments += [announced] if announced else []
         room -= len(announced)
@@ -76,9 +91,10 @@ def read_retained(
 
 def _retained_frames(
     broadcast: Broadcast, subscription: Subscription, wanted: RetainedRange
-) -> Iterator[tuple[int, bytes | None]]:
-    """What is retained in a range, with the numbers, as far as it is encoded or may be in this
-    tick; None in the place of the first one that may not, which is the last.
+) -> Iterator[tuple[int, bytes, bytes | None]]:
+    """What is retained in a range, with the numbers, and what goes before it, as far as it is
+    encoded or may be in this tick; None in the place of the first one that may not, which is the
+    last.
     """
     retained, encoding = broadcast.retained, subscription.encoding
     allowance = broadcast.ring.recoded.allowance
@@ -86,11 +102,24 @@ def _retained_frames(
         frame = stored_retained(retained, topic, message, encoding)
         if frame is None:
             if allowance <= 0:
-                yield message.number, None
+                yield message.number, b"", None
                 return
             frame = encode_retained(message, encoding)
             allowance -= retained_cost(message)
-        yield message.number, frame
+        yield message.number, _label_for(broadcast, subscription, topic, message), frame
+
+
+def _label_for(
+    broadcast: Broadcast, subscription: Subscription, topic: str | None, message: RetainedMessage
+) -> bytes:
+    """What a subscriber is sent before a retained message: its position and topic, if it is a
+    relay.
+    """
+    if not subscription.is_relay:
+        return b""
+    ring = broadcast.ring
+    number = max(0, public_number(ring.numbering, message.number))
+    return labelled_retained_frame(ring.epoch, number, message_label(topic, False, True))
 
 
 def retained_backlog_len(subscriber: Subscriber, broadcast: Broadcast) -> int:
@@ -102,9 +131,10 @@ def retained_backlog_len(subscriber: Subscriber, broadcast: Broadcast) -> int:
         if isinstance(item, RetainedPlace):
             for topic, message in messages_in(retained, item.wanted, subscription.encoding):
                 frame = stored_retained(retained, topic, message, subscription.encoding)
+                length += len(_label_for(broadcast, subscription, topic, message))
                 length += len(message.frame if frame is None else frame)
             if item.wanted.is_joining:
-                position = format_start(broadcast.ring.epoch, item.wanted.end, item.wanted.end)
+                position = start_at(broadcast.ring, item.wanted.end, item.wanted.end)
                 length += len(announce_position(subscription, position))
     return length
 
@@ -135,9 +165,12 @@ def skip_to_tail(subscriber: Subscriber, broadcast: Broadcast, cursor: int) -> t
     of these. Nothing is told to one that is not told positions.
     """
     ring, queue, subscription = broadcast.ring, subscriber.queue, subscriber.subscription
-    retained_from, first = cursor, queue[0] if queue else None
+    retained_from, first = retained_start(ring, cursor), queue[0] if queue else None
+    is_taken_over = cursor < ring.numbering.began_at
     if isinstance(first, RetainedPlace) and first.wanted.is_joining:
         retained_from, queue = first.wanted.start, queue[1:]
+    if subscription.is_relay or (is_taken_over and has_retained_place(subscriber.queue)):
+        retained_from = 0  # what is retained is not what it was
     wanted = RetainedRange(
         retained_from, ring.tail_number, subscription.topics, NO_TOPICS, is_joining=True
     )
@@ -145,12 +178,10 @@ def skip_to_tail(subscriber: Subscriber, broadcast: Broadcast, cursor: int) -> t
         queue = (make_retained_place(wanted), *_without(queue, wanted, subscription, broadcast))
     else:
         retained_from = ring.tail_number
-    position = format_start(ring.epoch, ring.tail_number, retained_from)
-    after = format_position(ring.epoch, cursor - 1)
-    gap = gap_json(after, position, ring.tail_number - cursor)
-    if subscription.encoding is Encoding.SSE:
-        return encode_gap(gap, position), queue
-    return gap_frame(gap) if subscription.has_positions else b"", queue
+    position = start_at(ring, ring.tail_number, retained_from)
+    missed = missed_between(ring, cursor, ring.tail_number)
+    gap = gap_json(position_at(ring, cursor), position, missed)
+    return announce_start(subscription, position, gap), queue
 
 
 def _without(

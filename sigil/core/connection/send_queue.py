@@ -19,17 +19,15 @@ from typing import Final, final
 from ..broadcast.broadcast import Broadcast
 from ..broadcast.encode import encode_for, retained_ahead
 from ..broadcast.encoding import ENCODING_INFO, Encoding, encode_message
-from ..broadcast.entry import Subscription, frame_len_for, is_excluded, matches
+from ..broadcast.entry import Subscription, is_excluded, matches
 from ..broadcast.latest import is_superseded
-from ..broadcast.position import (
-    next_frame,
-    next_frames_len,
-)
 from ..broadcast.reading import (
     entries_due,
+    entries_len_for,
     entries_published,
     first_due,
     length_due,
+    position_of,
     read_encoded,
 )
 from ..broadcast.ring import FRAMES_MAX, Ring
@@ -299,14 +297,14 @@ def _read_broadcast(
 
     Returned are the room that is left, in bytes, and the cursor.
     """
-    has_positions = place.subscription.has_positions
+    subscription = place.subscription
     for number, frame in frames:
         if frame is None or len(segments) >= FRAMES_MAX:
             return 0, number
         if room <= 0:
             return room, number
-        if has_positions:  # a frame of its own, since the next one may be too long to be copied
-            position = next_frame(ring.epoch, number)
+        if subscription.has_positions:  # by itself: the next one may be too long to be copied
+            position = position_of(ring, number, subscription)
             segments.append(position)
             room -= len(position)
         segments.append(frame)
@@ -387,13 +385,10 @@ def _pending_len(
     start = max(0, cursor - ring.head_number)
     pending = broadcast.pending[start : max(0, place.to - ring.head_number)]
     found = [
-        (number, frame_len_for(entry, subscription))
+        (number, entry)
         for number, entry in enumerate(pending, ring.head_number + start)
         if matches(entry, subscription)
         and not is_excluded(entry, conn)
         and not (is_behind and is_superseded(ring.latest, number, entry, subscription))
     ]
-    length = sum([frame_len for _, frame_len in found])
-    if subscription.has_positions:
-        length += next_frames_len(ring.epoch, [number for number, _ in found])
-    return length
+    return entries_len_for(ring, found, subscription)

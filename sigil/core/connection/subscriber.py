@@ -124,6 +124,11 @@ Queue: TypeAlias = tuple[QueueItem, ...]
 NO_QUEUE: Final[Queue] = ()
 
 
+def has_retained_place(queue: Queue) -> bool:
+    """True for a queue in which there is a place for what is retained."""
+    return any(isinstance(item, RetainedPlace) for item in queue)
+
+
 def item_len(item: QueueItem) -> int:
     """Bytes to be sent of an item of a queue; a place has none."""
     if isinstance(item, (Follow, RetainedPlace)):

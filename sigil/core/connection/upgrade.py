@@ -17,6 +17,7 @@ from ..broadcast.cohort_index import shared
 from ..broadcast.entry import Subscription
 from ..broadcast.joining import Joining, join
 from ..broadcast.negotiation import negotiate
+from ..broadcast.position import RELAY_VERSION, relay_frame
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..effects import CallWsOpen, LimitUnsent
 from ..http.bodies import Upgrade
@@ -40,6 +41,11 @@ from .websocket_state import make_websocket
 
 AFTER: Final = "after"
 """The parameter of the query by which a client asks for its position, and says where it was."""
+
+RELAY: Final = "sigil-relay"
+"""The one by which a server that publishes again what it is sent asks for topics and options: the
+version of that which it knows.
+"""
 
 IS_CLOSING: Final = malformed("the connection is being closed", CloseReason.SHUTDOWN)
 """Why a connection that the program has closed meanwhile is not upgraded."""
@@ -76,7 +82,11 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
     rules = _frame_rules(limits, allows_rsv1=agreed.extension is not None)
     after = _start_of(body, head)
     subscription = add_topics(
-        Subscription(agreed.encoding, frozenset(), after is not None), body.topics, limits
+        Subscription(
+            agreed.encoding, frozenset(), after is not None, after is not None and _is_relay(head)
+        ),
+        body.topics,
+        limits,
     )
     if isinstance(subscription, str):
         return subscription
@@ -111,6 +121,14 @@ def _start_of(body: Upgrade, head: Head) -> str | None:
     return after if isinstance(after, str) else None
 
 
+def _is_relay(head: Head) -> bool:
+    """True if the query of a handshake asks for what a relay needs, in this version or one that
+    knows it.
+    """
+    version = query_value(head.target, RELAY) or ""
+    return version.isascii() and version.isdigit() and int(version[:9]) >= RELAY_VERSION
+
+
 def _check_early_data(incoming: Incoming, limits: Limits) -> Malformed | None:
     """Why nothing can come of this request, whatever it asks for, or None: bytes behind it were
     sent before the client could know that it would be upgraded (RFC 6455 section 4.1 has it wait).
@@ -132,6 +150,8 @@ def _opening(
     """
     start = announce_start(subscription, joining.position, joining.gap)
     frames: tuple[bytes, ...] = (start,) if start else ()
+    if subscription.is_relay:
+        frames = (*frames, relay_frame())
     if asks_for_heartbeats(head, limits):
         frames = (*frames, encode_frame(Opcode.TEXT, heartbeat(limits)))
     return frames

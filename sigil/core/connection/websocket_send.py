@@ -17,9 +17,9 @@ from typing import Final, TypeAlias
 from ..broadcast.broadcast import Broadcast
 from ..broadcast.cohort_index import shared
 from ..broadcast.encoding import EVENT_OVERHEAD_FACTOR
-from ..broadcast.entry import with_topics
-from ..broadcast.position import next_frame
-from ..broadcast.reading import ring_read
+from ..broadcast.entry import frame_for, position_for, with_topics
+from ..broadcast.numbering import public_number
+from ..broadcast.reading import entries_published
 from ..broadcast.ring import Ring
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..effects import ERROR_LOG, SERVER_LOG, CallSseClose, Effect, Log, LogLevel, Send, Then
@@ -266,12 +266,14 @@ def _not_taken(ring: Ring, event: FanOutStalled) -> tuple[tuple[Segment, ...], i
     """What is left of the frame that was taken in part, if one was, with its position; the number
     of the frame behind it; and the bytes of the whole `FanOut`.
     """
-    has_positions = event.subscription.has_positions
     taken, cursor, total = event.taken, event.start, 0
     rest: tuple[Segment, ...] = ()
-    published = ring_read(ring, event.start, event.end, event.subscription, event.conn)
-    for number, frame in published:
-        position = next_frame(ring.epoch, number) if has_positions else b""
+    subscription = event.subscription
+    published = entries_published(ring, event.start, event.end, subscription, event.conn)
+    for number, entry in published:
+        public = public_number(ring.numbering, number)
+        position = position_for(entry, subscription, ring.epoch, public)
+        frame = frame_for(entry, subscription, ring.epoch, public)
         begin, length = len(position), len(position) + len(frame)
         total += length
         if not taken:

@@ -14,6 +14,7 @@ does not know sockets, clocks, threads or logs: facts come in, orders go out.
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
+from ..broadcast.upstream import UpstreamJoined, UpstreamPublished
 from ..connection.client import Client
 from ..connection.context import Parse
 from ..connection.transitions import TRANSITIONS
@@ -38,6 +39,7 @@ from .flush import flush
 from .lifecycle import stop
 from .publish import publish
 from .state import Server
+from .upstream import upstream_joined, upstream_published
 
 
 def step(
@@ -91,6 +93,8 @@ SERVER_TRANSITIONS: Final[dict[type, ServerTransition]] = {
     Accepted: accept_new_client,
     DescriptorsExhausted: free_descriptor,
     Publish: publish,
+    UpstreamJoined: upstream_joined,
+    UpstreamPublished: upstream_published,
     Flush: flush,
     Stop: stop,
 }

@@ -44,16 +44,25 @@ from .state import Server, with_broadcast
 
 
 def publish(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[Effect]]:
-    """The server with these messages published, and the effects: none, unless the tick has to be
-    flushed or laggards are disconnected to make room.
+    """The server with these messages of the program published, and the effects: none, unless the
+    tick has to be flushed or laggards are disconnected to make room.
     """
+    if not server.broadcast.ring.numbering.is_own:
+        text = f"messages of the program that were not broadcast: {len(event.messages)}"
+        reason = "what is published here is that of an upstream"
+        return server, [Log(SERVER_LOG, LogLevel.WARNING, f"{text}; {reason}")]
+    return publish_messages(server, event, parse)
+
+
+def publish_messages(server: Server, event: Publish, parse: Parse) -> tuple[Server, list[Effect]]:
+    """The server with these messages published, whoever they are of, and the effects."""
     broadcast, limits = server.broadcast, server.limits
     messages = event.messages
     with_options = [message for message in messages if message[3] is not NO_OPTIONS]
     if with_options:
         messages, refused = _without_too_long(messages, limits)
         if refused:
-            server, effects = publish(server, Publish(messages), parse)
+            server, effects = publish_messages(server, Publish(messages), parse)
             return server, refused + effects
     if not has_subscribers(broadcast, limits):
         return _skip(server, messages)

@@ -65,6 +65,8 @@ the page, and its places in what finds it: by topic, as the newest one of that, 
 """
 ENCODINGS_BYTES: Final = 10 * 128
 """All other encodings of a published message, beside their bytes."""
+RUN_BYTES: Final = 128
+"""A hole in the positions of a stream that was taken over; there may be two for each message."""
 EVENT_GROWTH: Final = 7
 """Bytes of a server-sent event for each byte of a text that is nothing but line ends."""
 EVENT_BYTES: Final = 48
@@ -204,7 +206,7 @@ def _broadcast(limits: Limits, tick_len: int) -> int:
     messages = min(tick_len, limits.max_ws_send_frame_cnt)
     events = EVENT_GROWTH * tick_len + EVENT_BYTES * messages
     tick = min(events, EVENT_GROWTH * limits.outgoing_buffer_sz)
-    messages = limits.max_ws_send_frame_cnt * (MESSAGE_BYTES + ENCODINGS_BYTES)
+    messages = limits.max_ws_send_frame_cnt * (MESSAGE_BYTES + ENCODINGS_BYTES + 2 * RUN_BYTES)
     held = limits.outgoing_buffer_sz + limits.max_recoded_len + messages
     # one tick more for the last message that was encoded anew, which is kept whatever its length
     return held + (3 + limits.max_ws_connection_cnt) * tick
