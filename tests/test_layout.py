@@ -62,7 +62,7 @@ STEPS = {f"sigil.core.{name}": step for step, names in enumerate(READING_ORDER) 
 MODULES = {module_of(path): path for path in SIGIL}
 SHELL = [path for path in SIGIL if is_below(module_of(path), "sigil.shell")]
 APPS = [path for path in SIGIL if is_below(module_of(path), "sigil.apps")]
-FACES = ("sigil.asgi", "sigil.evo", "sigil.wsgi")
+FACES = ("sigil.asgi", "sigil.evo", "sigil.hosts", "sigil.wsgi")
 """What serves programs that were written for other servers."""
 
 every_core_file = of_each(CORE, name_of)

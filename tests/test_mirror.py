@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.support.sources import ROOT, SIGIL, TESTS, name_of
 from tests.support.tables import of_each
 
-MIRRORED = ("core", "shell", "browser", "testing", "apps", "cli", "evo", "wsgi", "asgi")
+MIRRORED = ("core", "shell", "hosts", "browser", "testing", "apps", "cli", "evo", "wsgi", "asgi")
 """The folders of sigil whose tests lie in folders of the same name."""
 
 ELSEWHERE = {
@@ -56,6 +56,11 @@ ELSEWHERE = {
     "shell/program/host": "tests/shell/test_server_names.py",
     "shell/program/jobs": "tests/shell/program/test_callbacks.py",
     "shell/program/tracebacks": "tests/adversity/outrage.py",
+    **{
+        f"hosts/{name}": "tests/hosts/test_hosting.py"
+        for name in ("asyncio", "matplotlib", "poll", "pygame", "qt", "tk")
+    },
+    "hosts/trio_guest": "tests/hosts/test_trio.py",
     "shell/hosts/thread": "tests/adversity/test_threads.py",
     "apps/terminal": "tests/cli/test_main.py",
     "apps/demo/slow_readers": "tests/apps/demo/test_live.py",

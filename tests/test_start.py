@@ -36,6 +36,7 @@ OF_OTHER_PROGRAMS = (
     "sigil.cli.reload",
     "sigil.cli.supervisor",
     "sigil.evo",
+    "sigil.hosts",
     "sigil.testing",
     "sigil.wsgi",
 )

@@ -29,6 +29,7 @@ class Tool(NamedTuple):
 
 
 TOOLS = {
+    "Xvfb": Tool(("Xvfb",), ("xvfb",)),
     "cc": Tool(("cc", "gcc", "clang"), ("gcc", "libc6-dev")),
     "chromium": Tool(("chromium", "chromium-browser", "google-chrome"), ("chromium",)),
     "curl": Tool(("curl",), ("curl",)),

@@ -152,6 +152,15 @@ def test_routes_are_compared_with_a_handler_for_each_path() -> None:
     assert all(float(figure) > 0 for row in rows for figure in row[2:5])
 
 
+def test_the_table_of_loops_has_a_row_for_each_and_every_message() -> None:
+    loops = "poll,game loop,trio"
+    done = run_module("tests.bench.host_latency", "--loops", loops, "--seconds", "0.3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[3:]]
+    assert ",".join(row[0] for row in rows) == loops
+    assert all(int(row[1]) >= 7 and float(row[2]) > 0 for row in rows)
+
+
 def test_the_table_of_scaling_has_a_row_for_each_situation_and_each_input() -> None:
     done = run_module("tests.bench.scaling_cost", "--counts", "8,16", "--rounds", "1")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -6,15 +6,16 @@ readable, once until the next tick; a host that has never asked for it need not 
 """
 
 import select
+import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from sigil import Conn, Deferred, HttpServer, Request, Response
+from sigil import Callbacks, Conn, Deferred, HttpServer, Limits, Request, Response
 from tests.support.requests import GET
-from tests.support.servers import PATIENCE, Raw, pump, settle, ticking
-from tests.support.websocket_client import WebSocketClient, upgrade, websocket_clients
+from tests.support.servers import PATIENCE, Raw, make, pump, settle, ticking
+from tests.support.websocket_client import WebSocketClient, text, upgrade, websocket_clients
 
 
 def is_readable(server: HttpServer, timeout: float = 0.0) -> bool:
@@ -42,9 +43,13 @@ CALLS: dict[str, Callable[[HttpServer, Conn], object]] = {
     "unsubscribe": lambda server, conn: server.unsubscribe(conn, "a"),
     "stop": lambda server, conn: server.stop(),
     "wake": lambda server, conn: server.wake(),
+    "call_soon": lambda server, conn: server.call_soon(server.broadcast, "soon"),
+    "attach": lambda server, conn: server.attach(make()),
+    "broadcast of a topic": lambda server, conn: server.broadcast("to some", topic="news"),
+    "broadcast that is retained": lambda server, conn: server.broadcast("kept", retain=True),
 }
 
-SILENT = ("wake", "subscribe", "unsubscribe")
+SILENT = ("wake", "subscribe", "unsubscribe", "attach", "broadcast of a topic")
 """Calls of which the client notices nothing."""
 
 
@@ -76,6 +81,87 @@ def test_each_call_makes_the_descriptor_readable(
             break
         assert not is_readable(server), "one tick was enough"
     pump(server, lambda: name in SILENT or bool(client.frames), client)
+
+
+@pytest.mark.parametrize("name", sorted(set(CALLS) - {"ws_broadcast", "ws_send", "attach"}))
+def test_each_call_of_another_thread_makes_it_readable_too(
+    scene: tuple[HttpServer, WebSocketClient, Conn], name: str
+) -> None:
+    server, client, conn = scene
+    for _ in range(2):
+        thread = threading.Thread(target=CALLS[name], args=(server, conn))
+        thread.start()
+        thread.join()
+        assert is_readable(server)
+        server.tick(0)
+        if not server.running or name == "close":
+            break
+    pump(server, lambda: name in SILENT or bool(client.frames), client)
+
+
+def test_it_stays_readable_while_a_tick_leaves_something_over() -> None:
+    def app(request: Request) -> Response:
+        handled.append(request.path)
+        return Response.text("fine")
+
+    handled: list[str] = []
+    # user code has no time at all: each tick handles one request
+    with ticking(app, Limits(max_user_seconds_per_tick=1e-9)) as server:
+        server.fileno()
+        with Raw(server, GET * 5) as client:
+            while len(handled) < 5:
+                assert is_readable(server, PATIENCE)
+                server.tick()
+                if 0 < len(handled) < 5:
+                    assert is_readable(server), "what waits is seen without the deadline"
+            pump(server, client.answers, client)
+            settle(server)
+            assert not is_readable(server)
+
+
+def test_it_is_readable_when_user_code_has_broken_a_tick_off() -> None:
+    def app(request: Request) -> Response:
+        server.broadcast("said before the end")
+        raise SystemExit
+
+    with ticking(app) as server, Raw(server, GET) as client:
+        server.fileno()
+        assert is_readable(server, PATIENCE)
+        with pytest.raises(SystemExit):
+            for _ in range(100):
+                server.tick()
+        assert is_readable(server)
+        pump(server, client.answers, client)
+
+
+def test_a_late_chunk_and_a_late_callback_make_it_readable() -> None:
+    promises: list[Deferred] = []
+
+    def promise(*told: object) -> Deferred:
+        promises.append(Deferred())
+        return promises[-1]
+
+    def app(request: Request) -> Response:
+        if request.is_upgrade:
+            return Response.upgrade()
+        return Response.stream(iter((promise(), b"end")))
+
+    callbacks = Callbacks(ws_message=promise)
+    with ticking(app, callbacks=callbacks) as server, Raw(server, GET) as client:
+        pump(server, lambda: bool(promises))
+        settle(server)
+        assert not is_readable(server)
+        promises.pop().resolve(b"a chunk, ")
+        assert is_readable(server)
+        pump(server, client.answers, client)
+        assert client.answers()[0].text == "a chunk, end"
+        (talker,) = websocket_clients(server, 1)
+        talker.send(text("hello"))
+        pump(server, lambda: bool(promises), talker)
+        settle(server)
+        assert not is_readable(server)
+        promises.pop().resolve(None)
+        assert is_readable(server)
 
 
 def test_many_calls_wake_once(

@@ -21,7 +21,15 @@ from types import FrameType
 from ..program.tracebacks import SecondSignal
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
-LOOPS = ("asyncio.", "selectors.", "sigil.shell.", "trio.", "uvloop.")
+LOOPS = (
+    "asyncio.",
+    "selectors.",
+    "sigil.hosts.",
+    "sigil.shell.",
+    "tkinter.",
+    "trio.",
+    "uvloop.",
+)
 """The packages of host loops, and our own: none of their code blocks for long."""
 
 

@@ -1,0 +1,1 @@
+"""Tests of the hosts of other loops, each with its real library."""
