@@ -26,11 +26,20 @@ from .core.send_status import SendStatus
 from .core.server.stats import Stats
 from .core.topics import ALL_TOPICS
 from .core.views.footprint import footprint as http_server_footprint
+from .core.websocket.fragments import Fragment
 from .shell.callbacks import Callbacks
 from .shell.control import (
+    http_server_callback_all_protocol,
     http_server_callback_on_writable,
+    http_server_callback_on_writable_all_protocol,
+    http_server_context_user,
+    http_server_get_protocol,
+    http_server_get_socket_fd,
+    http_server_look_up_peer,
     http_server_partial_buffered,
+    http_server_peer_addresses,
     http_server_ping,
+    http_server_rx_flow_allow_all_protocol,
     http_server_rx_flow_control,
     http_server_set_timeout,
 )
@@ -67,6 +76,7 @@ from .shell.messaging import (
 )
 from .shell.program.deferred import Deferred
 from .shell.program.handlers import Handler
+from .shell.program.protocols import Protocol
 from .shell.questions import (
     http_server_buffered_amount,
     http_server_clients,
@@ -106,11 +116,13 @@ __all__ = [
     "CloseReason",
     "Conn",
     "Deferred",
+    "Fragment",
     "Handler",
     "Headers",
     "HttpServer",
     "Limits",
     "Peer",
+    "Protocol",
     "Request",
     "Response",
     "Routes",
@@ -128,23 +140,30 @@ __all__ = [
     "http_server_broadcast",
     "http_server_buffered_amount",
     "http_server_call_soon",
+    "http_server_callback_all_protocol",
     "http_server_callback_on_writable",
+    "http_server_callback_on_writable_all_protocol",
     "http_server_clients",
     "http_server_close",
     "http_server_close_text",
     "http_server_configure",
     "http_server_context",
+    "http_server_context_user",
     "http_server_detach",
     "http_server_fd",
     "http_server_footprint",
+    "http_server_get_protocol",
+    "http_server_get_socket_fd",
     "http_server_host",
     "http_server_listen",
+    "http_server_look_up_peer",
     "http_server_loop",
     "http_server_members",
     "http_server_memcpy",
     "http_server_next_deadline",
     "http_server_partial_buffered",
     "http_server_peer",
+    "http_server_peer_addresses",
     "http_server_ping",
     "http_server_port",
     "http_server_position",
@@ -152,6 +171,7 @@ __all__ = [
     "http_server_retained",
     "http_server_running",
     "http_server_runs_coroutines",
+    "http_server_rx_flow_allow_all_protocol",
     "http_server_rx_flow_control",
     "http_server_send",
     "http_server_serve",

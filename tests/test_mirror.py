@@ -19,6 +19,9 @@ MIRRORED = ("core", "shell", "hosts", "browser", "testing", "apps", "cli", "evo"
 ELSEWHERE = {
     "core/control": "tests/core/connection/test_control_requests.py",
     "core/connection/control": "tests/core/connection/test_control_requests.py",
+    "shell/program/callback_jobs": "tests/shell/program/test_callbacks.py",
+    "shell/program/protocols": "tests/shell/program/test_upgrades.py",
+    "shell/peer_names": "tests/shell/test_control.py",
     "shell/program/callback_table": "tests/shell/test_server_names.py",
     "core/limits_check": "tests/core/test_limits.py",
     "core/client": "tests/core/client/test_fold.py",

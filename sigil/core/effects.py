@@ -19,7 +19,7 @@ from .conn import Conn, Peer, Ticket
 from .events import Segment
 from .http.request import Request
 from .value import Value
-from .websocket.fragments import CompressedMessage, Message
+from .websocket.fragments import AnyMessage
 
 
 class Then(IntEnum):
@@ -178,15 +178,15 @@ class Deliver(Value):
 
 @final
 class DeliverCompressed(Value):
-    """Call `Callbacks.ws_message` for each of these messages, some of which are compressed: one is
-    decompressed when those before it have been handled, and no sooner. Then report `Delivered`,
-    with an error for a message that cannot be decompressed.
+    """Call `Callbacks.ws_message` for each of these messages, some of which are compressed, or
+    `ws_fragment` for pieces of one: it is decompressed when those before it have been handled, and
+    no sooner. Then report `Delivered`, with an error for one that cannot be decompressed.
     """
 
     __match_args__ = ("conn", "messages")
     __slots__ = __match_args__
 
-    def __init__(self, conn: Conn, messages: tuple[Message | CompressedMessage, ...]) -> None:
+    def __init__(self, conn: Conn, messages: tuple[AnyMessage, ...]) -> None:
         self.conn: Final = conn
         self.messages: Final = messages
 

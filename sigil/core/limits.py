@@ -145,6 +145,14 @@ class Limits(NamedTuple):
     """Bytes of a whole message from a client, however it is fragmented or compressed. Close code
     1009 beyond, before the payload is read.
     """
+    max_ws_piece_len: int = 65_536
+    """Bytes of a piece of a longer message, where the program takes it so (`ws_fragment`): as many
+    as are read at once. The pieces that wait for the program are held as messages are.
+    """
+    max_ws_streamed_len: int = 2**31 - 1
+    """Bytes of a whole message, or of a frame, that the program takes in pieces, compressed or not:
+    what it has taken is held no more, so this bounds no memory. Close code 1009 beyond.
+    """
     max_ws_small_fragments: int = 4_096
     """Continuation frames of one message from a client beyond one for every `min_ws_fragment_len`
     bytes of it, empty ones included: they cost far more time than their bytes. Close code 1008
@@ -393,36 +401,6 @@ def without_aliases(limits: Limits) -> Limits:
     if limits.max_request_len is None:
         return limits
     return limits._replace(max_body_len=limits.max_request_len)
-
-
-RESERVED_DESCRIPTORS: Final = 32
-"""Descriptors that are left for what the program opens itself."""
-
-
-def has_default_counts(limits: Limits) -> bool:
-    """True if nobody has chosen how many connections there may be."""
-    default = Limits()
-    return (limits.max_connection_cnt, limits.max_ws_connection_cnt) == (
-        default.max_connection_cnt,
-        default.max_ws_connection_cnt,
-    )
-
-
-def within_descriptors(limits: Limits, count: int) -> Limits:
-    """The limits with no more connections than `count` descriptors are enough for, beside a reserve
-    for those that are accepted in one tick and for the program: a quarter at most.
-
-    Both kinds of connection give way in proportion.
-    """
-    reserve = min(limits.max_accepts_per_tick + RESERVED_DESCRIPTORS, count // 4)
-    room, websockets = count - reserve, limits.max_ws_connection_cnt
-    wanted = limits.max_connection_cnt + websockets
-    if wanted <= room:
-        return limits
-    share = room * websockets // wanted
-    return limits._replace(
-        max_connection_cnt=max(1, room - share), max_ws_connection_cnt=min(websockets, share)
-    )
 
 
 def shortest_timeout(limits: Limits) -> float:

@@ -18,7 +18,7 @@ FULL_POLICIES: Final = ("evict", "wait", "503")
 SHORTEST_HEAD_LEN: Final = 25
 """Bytes of the shortest request that is answered: `GET / HTTP/1.1`, `Host:`, and three line ends.
 """
-_MINIMA: Final = {"max_header_len": SHORTEST_HEAD_LEN}
+_MINIMA: Final = {"max_header_len": SHORTEST_HEAD_LEN, "max_ws_piece_len": 16}
 _AT_LEAST_ONE: Final = frozenset(
     (
         "max_connection_cnt",

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..core.close_reasons import CloseReason
-from ..core.conn import Conn
+from ..core.conn import Conn, Peer
 from ..core.http.request import Request
+from ..core.websocket.fragments import Fragment
 from .server import HttpServer
 
 
@@ -21,15 +22,18 @@ class Callbacks(NamedTuple):
     `async def` under `http_server_serve`: those behind it for its connection wait until that has
     come to its end.
 
+    `admit(server, peer)` says whether a newcomer is let in, by its address and before a byte is
+    read: one for whom it is not true is closed, and nothing else is called for it.
     `open(server, conn)` and `close(server, conn, reason)` are called once for each connection. For
     one that becomes a WebSocket, in between: `ws_open(server, conn, request)` with the very request
     that the handler had, `ws_message(server, conn, data)` with a str for a text and bytes for a
-    binary message, `ws_drain(server, conn)` when it was behind with reading and has taken all that
-    it was sent, and `ws_close(server, conn, reason, code)`. For one that becomes an event stream of
-    what is broadcast: `sse_open(server, conn, request)` and `sse_close(server, conn, reason)`.
-    `writable(server, conn)` is called once for each `server.callback_on_writable(conn)`. Any
-    of them may send, broadcast and close. One that raises is logged with its traceback and ends its
-    connection (500 or 1011).
+    binary message, `ws_fragment(server, conn, fragment)` with each piece of one that is longer than
+    `Limits.max_ws_piece_len`, if there is this callback, `ws_drain(server, conn)` when it was
+    behind with reading and has taken all that it was sent, and `ws_close(server, conn, reason,
+    code)`. For one that becomes an event stream of what is broadcast: `sse_open(server, conn,
+    request)` and `sse_close(server, conn, reason)`. `writable(server, conn)` is called once for
+    each `server.callback_on_writable(conn)`. Any of them may send, broadcast and close. One that
+    raises is logged with its traceback and ends its connection (500 or 1011).
     """
 
     open: Callable[[HttpServer, Conn], object] | None = None
@@ -41,3 +45,5 @@ class Callbacks(NamedTuple):
     sse_open: Callable[[HttpServer, Conn, Request], object] | None = None
     sse_close: Callable[[HttpServer, Conn, CloseReason], object] | None = None
     writable: Callable[[HttpServer, Conn], object] | None = None
+    ws_fragment: Callable[[HttpServer, Conn, Fragment], object] | None = None
+    admit: Callable[[HttpServer, Peer], object] | None = None

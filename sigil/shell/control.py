@@ -8,17 +8,27 @@ that ends, changes nothing. Arguments that cannot be right are refused at the ca
 It does not know sockets.
 """
 
+import logging
+from collections.abc import Callable
 from math import isfinite
 
 from ..core.conn import Conn
 from ..core.connection.client_status import outbox_len
 from ..core.control import ReadingAllowed, TimeoutReason, TimeoutRequested, WritableRequested
+from ..core.effects import ERROR_LOG
 from ..core.events import SendMessages
 from ..core.send_status import SendStatus
 from ..core.server.slots import find_client
 from ..core.websocket.frames import CONTROL_MAX, Opcode
 from .arguments import check_conn
 from .messaging import Messaging
+from .peer_names import look_up
+from .program.deferred import Deferred
+from .program.logs import write_text
+from .program.protocols import Protocol
+from .program.tracebacks import EXIT_EXCEPTIONS, error_text, safe_name
+
+_ERRORS = logging.getLogger(ERROR_LOG)
 
 PING = int(Opcode.PING)
 
@@ -106,9 +116,130 @@ class Controlling(Messaging):
         finally:
             self._guard.is_busy = False
 
+    # -- who and what it is ------------------------------------------------------------------------
+
+    def peer_addresses(self, conn: Conn) -> tuple[str, str]:
+        """The name and the address of a client: the name is empty until `look_up_peer` has found
+        one, and both are for a connection that is gone.
+        """
+        peer = self.peer(conn)
+        if peer is None:
+            return "", ""
+        return self._application.callbacks.programs.names.get(conn, ""), peer.host
+
+    def look_up_peer(self, conn: Conn) -> Deferred:
+        """The name and the address of a client, when its name was looked up: by another thread,
+        since that may take long; may be called from any thread, and returned from a handler with
+        `.map(...)`.
+
+        The name is empty if there is none, and if `peer_names.LOOKUPS_MAX` are being looked up
+        already. It is what whoever has the address says of it, and proves nothing.
+        """
+        later, peer = Deferred(), self.peer(conn)
+        if peer is None:
+            later.resolve(("", ""))
+            return later
+
+        def report(name: str) -> None:
+            self.call_soon(self._note_name, conn, name)
+            later.resolve((name, peer.host))
+
+        look_up(peer.host, peer.port, report)
+        return later
+
+    def _note_name(self, conn: Conn, name: str) -> None:
+        """Remember the name of a client that is still there."""
+        if name and find_client(self.state.slots, conn) is not None:
+            self._application.callbacks.programs.names[conn] = name
+
+    def get_socket_fd(self, conn: Conn) -> int | None:
+        """The descriptor of a connection, for its options and for figures: it is the server's, and
+        nobody else reads, writes or closes it. None for one that is gone, and in memory.
+        """
+        check_conn(conn)
+        sock = self._application.sources.find_socket(conn)
+        fileno = getattr(sock, "fileno", None)
+        return None if fileno is None else int(fileno())
+
+    def context_user(self) -> object:
+        """What the program has given with `make_http_server(user=...)`."""
+        return self._application.upgrades.user
+
+    # -- protocols ---------------------------------------------------------------------------------
+
+    def get_protocol(self, conn: Conn) -> Protocol | None:
+        """The protocol of a WebSocket, one of `make_http_server(protocols=...)`, from
+        `ws_open` until `ws_close` has returned; None if it has none of them, or is gone.
+        """
+        check_conn(conn)
+        return self._application.callbacks.programs.protocol(conn)
+
+    def callback_all_protocol(
+        self, protocol: Protocol | str, function: Callable[..., object], *args: object
+    ) -> None:
+        """Have `function(server, conn, *args)` called by the next tick for each WebSocket that
+        has this protocol then; may be called from any thread.
+
+        What one call raises is logged, and the others are made. ValueError for a protocol that the
+        server does not have.
+        """
+        name = self._name_of(protocol)
+        if not callable(function):
+            raise TypeError(f"what is called is a function, not {type(function).__name__}")
+        self.call_soon(self._call_all, name, function, args)
+
+    def callback_on_writable_all_protocol(self, protocol: Protocol | str) -> None:
+        """`callback_on_writable` for each WebSocket that has this protocol now."""
+        for conn in self._sessions(protocol):
+            self.callback_on_writable(conn)
+
+    def rx_flow_allow_all_protocol(self, protocol: Protocol | str) -> None:
+        """`rx_flow_control(conn, True)` for each WebSocket that has this protocol now."""
+        for conn in self._sessions(protocol):
+            self.rx_flow_control(conn, True)
+
+    def _sessions(self, protocol: Protocol | str) -> tuple[Conn, ...]:
+        """The WebSockets that have this protocol now."""
+        return self._application.callbacks.programs.sessions(self._name_of(protocol))
+
+    def _name_of(self, protocol: object) -> str:
+        """The name of a protocol of this server; TypeError for what is none, ValueError for another
+        server's.
+        """
+        name = protocol.name if isinstance(protocol, Protocol) else protocol
+        if not isinstance(name, str):
+            raise TypeError(f"a protocol is a Protocol or its name, not {type(name).__name__}")
+        known = [other.name for other in self._application.upgrades.protocols]
+        if name not in known:
+            raise ValueError(f"this server has no protocol {name!r}, but {known}")
+        return name
+
+    def _call_all(
+        self, name: str, function: Callable[..., object], args: tuple[object, ...]
+    ) -> None:
+        """Call this for each WebSocket of a protocol."""
+        for conn in self._application.callbacks.programs.sessions(name):
+            if not self._application.callbacks.is_open(conn):
+                continue
+            try:
+                function(self, conn, *args)
+            except EXIT_EXCEPTIONS:
+                raise
+            except BaseException as error:
+                text = error_text(f"callback_all_protocol({safe_name(function)}) raised", error)
+                write_text(_ERRORS, logging.ERROR, text)
+
 
 http_server_rx_flow_control = Controlling.rx_flow_control
+http_server_rx_flow_allow_all_protocol = Controlling.rx_flow_allow_all_protocol
 http_server_callback_on_writable = Controlling.callback_on_writable
+http_server_callback_on_writable_all_protocol = Controlling.callback_on_writable_all_protocol
+http_server_callback_all_protocol = Controlling.callback_all_protocol
 http_server_set_timeout = Controlling.set_timeout
 http_server_partial_buffered = Controlling.partial_buffered
 http_server_ping = Controlling.ping
+http_server_get_protocol = Controlling.get_protocol
+http_server_peer_addresses = Controlling.peer_addresses
+http_server_look_up_peer = Controlling.look_up_peer
+http_server_context_user = Controlling.context_user
+http_server_get_socket_fd = Controlling.get_socket_fd

@@ -8,9 +8,12 @@ Rules: arguments that name a limit override the record of limits. It does not kn
 does.
 """
 
+from collections.abc import Sequence
+
 from ..core.limits import Limits, without_aliases
 from .callbacks import Callbacks
 from .program.handlers import Handler
+from .program.protocols import Protocol, check_protocols
 from .server import HttpServer
 from .settings import ServerSettings, check_program, check_type, checked
 
@@ -26,6 +29,8 @@ def make_http_server(
     max_request_size: int | None = None,
     limits: Limits | None = None,
     callbacks: Callbacks | None = None,
+    protocols: Sequence[Protocol] = (),
+    user: object = None,
 ) -> HttpServer:
     """A server that is not listening yet.
 
@@ -35,6 +40,9 @@ def make_http_server(
     its owner and group, replaced if nobody listens on it, and removed at the end. `timeout`
     (seconds) and `max_request_size` (bytes), if given, override `Limits.body_timeout` and
     `Limits.max_body_len`, whose defaults are 30 s and 10 MiB.
+    `protocols` are those of WebSockets, each with callbacks and a state for each session: that
+    which a response agrees on, or without `subprotocol` the first that the client offers. `user` is
+    anything, for `server.context_user()`.
     TypeError, with a sentence, for an argument of another type, ValueError for limits that make no
     sense.
     """
@@ -50,10 +58,15 @@ def make_http_server(
     if max_request_size is not None:
         check_type("max_request_size", max_request_size, int, "a number of bytes")
     check_program(handler, limits, callbacks)
+    problem = check_protocols(protocols)
+    if problem is not None:
+        raise TypeError(problem)
     limits = without_aliases(limits or Limits())
     if timeout is not None:
         limits = limits._replace(body_timeout=timeout)
     if max_request_size is not None:
         limits = limits._replace(max_body_len=max_request_size, max_request_len=None)
-    settings = ServerSettings(handler, host, port, backlog, limits, callbacks or Callbacks(), uds)
+    settings = ServerSettings(
+        handler, host, port, backlog, limits, callbacks or Callbacks(), uds, tuple(protocols), user
+    )
     return HttpServer(checked(settings))

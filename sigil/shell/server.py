@@ -80,6 +80,8 @@ class HttpServer(Hosting):
         self._application = Application(
             self, settings.handler, settings.callbacks, self._engine.events
         )
+        self._application.upgrades.protocols = settings.protocols
+        self._application.upgrades.user = settings.user
         self._engine.run_queue = self._application.run_queue
         self._engine.perform_work = self._application.perform_work
 
@@ -341,7 +343,8 @@ class HttpServer(Hosting):
         )
         sockets, _, error = acceptor.accept(max_count)
         self._engine.events += [
-            Accepted(self._sockets.register_accepted(sock), peer) for sock, peer in sockets
+            Accepted(self._sockets.register_accepted(sock), peer)
+            for sock, peer in self._application.callbacks.admitted(sockets)
         ]
         if acceptor.is_exhausted:
             self._engine.events.append(DescriptorsExhausted(error))

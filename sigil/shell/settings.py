@@ -14,6 +14,7 @@ from ..core.limits import Limits, without_aliases
 from ..core.limits_check import check_limits
 from .program.callback_table import CallbackTable
 from .program.handlers import Handler
+from .program.protocols import Protocol, check_protocols
 
 
 class ServerSettings(NamedTuple):
@@ -28,6 +29,10 @@ class ServerSettings(NamedTuple):
     callbacks: CallbackTable
     uds: str | None = None
     """The path of a Unix socket, which is listened on instead of a host and a port."""
+    protocols: tuple[Protocol, ...] = ()
+    """The protocols of WebSockets, by subprotocol."""
+    user: object = None
+    """Anything that the program has given, and the server does not look at."""
 
 
 def check_program(handler: object, limits: object, callbacks: object) -> None:
@@ -52,8 +57,11 @@ def checked(settings: ServerSettings) -> ServerSettings:
     sentence, for a program or limits that make no sense.
     """
     check_program(settings.handler, settings.limits, settings.callbacks)
+    problem = check_protocols(settings.protocols)
+    if problem is not None:
+        raise TypeError(problem)
     limits = without_aliases(settings.limits)
     problem = check_limits(limits)
     if problem is not None:
         raise ValueError(problem)
-    return settings._replace(limits=limits)
+    return settings._replace(limits=limits, protocols=tuple(settings.protocols))

@@ -12,7 +12,7 @@ test, unless that was declined.
 It does not know how a server works (`server`), nor how a network does (`kernel`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -26,6 +26,7 @@ from ..core.server.state import Server
 from ..core.server.stats import Stats
 from ..shell.callbacks import Callbacks
 from ..shell.program.handlers import Handler
+from ..shell.program.protocols import Protocol, check_protocols
 from ..shell.settings import check_program
 from .answers import Answer, Found, read_answer
 from .connection import Connection
@@ -60,10 +61,10 @@ class NoAnswer(Exception):
 class Client:
     """A whole server in memory around `handler`, and a client of it.
 
-    `limits` and `callbacks` are those of `make_http_server`. With `raise_errors`, the default, a
-    call in which the program behind the server fails raises that exception once the server has
-    answered with its 500, so that a test that does not expect it fails where it happened. Without
-    it the client sees a 500, as on a network, and the traceback is in `log`.
+    `limits`, `callbacks` and `protocols` are those of `make_http_server`. With `raise_errors`, the
+    default, a call in which the program behind the server fails raises that exception once the
+    server has answered with its 500, so that a test that does not expect it fails where it
+    happened. Without it the client sees a 500, as on a network, and the traceback is in `log`.
 
     A call raises `NeverIdle` after `max_ticks` ticks in which the server reads nothing, and after
     the server has sent `max_sent_len` bytes.
@@ -79,6 +80,7 @@ class Client:
         *,
         limits: Limits | None = None,
         callbacks: Callbacks | None = None,
+        protocols: Sequence[Protocol] = (),
         raise_errors: bool = True,
         max_ticks: int = 1_000,
         max_sent_len: int = 64 * 2**20,
@@ -88,7 +90,12 @@ class Client:
         problem = None if limits is None else check_limits(limits)
         if problem is not None:
             raise ValueError(problem)
-        self.server = MemoryServer(handler, limits or Limits(), callbacks or Callbacks())
+        problem = check_protocols(protocols)
+        if problem is not None:
+            raise TypeError(problem)
+        self.server = MemoryServer(
+            handler, limits or Limits(), callbacks or Callbacks(), protocols=protocols
+        )
         self._raises = raise_errors
         self._max_ticks = max_ticks
         self._max_sent_len = max_sent_len

@@ -15,7 +15,9 @@ It does not know HTTP, time or user code.
 
 import errno
 import os
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeAlias
 
 from ..core.close_reasons import CloseReason
 from ..core.conn import Conn, Peer
@@ -163,6 +165,10 @@ def _os_error(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
+Admitted: TypeAlias = Callable[[list[tuple[Wire, Peer]]], list[tuple[Wire, Peer]]]
+"""Those of some newcomers who come in."""
+
+
 class CountedWire:
     """A wire to which a file is sent, whose bytes count as written."""
 
@@ -211,11 +217,13 @@ class Kernel:
         """True if there are connections that have not been accepted."""
         return bool(self._backlog)
 
-    def accept(self, max_count: int) -> list[Event]:
-        """The `Accepted` events of the first connections of the backlog, up to `max_count`."""
+    def accept(self, max_count: int, admitted: Admitted = list) -> list[Event]:
+        """The `Accepted` events of the first connections of the backlog, up to `max_count`, of whom
+        those come in that are `admitted`.
+        """
         wires, self._backlog = self._backlog[:max_count], self._backlog[max_count:]
         events: list[Event] = []
-        for wire in wires:
+        for wire, _ in admitted([(wire, wire.peer) for wire in wires]):
             self._accepted[self._next_socket_id] = wire
             events.append(Accepted(self._next_socket_id, wire.peer))
             self._next_socket_id += 1

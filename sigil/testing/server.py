@@ -13,7 +13,7 @@ It does not know the client of a test: `client` does.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.effects import (
@@ -58,6 +58,7 @@ from ..shell.program.host import Posted
 from ..shell.program.jobs import LateResult, Returned
 from ..shell.program.logs import write_text
 from ..shell.program.piece_handlers import asks_above
+from ..shell.program.protocols import Protocol
 from ..shell.program.tracebacks import EXIT_EXCEPTIONS
 from .failures import ErrorLogHandler, recording_failures
 from .kernel import Kernel
@@ -77,6 +78,7 @@ class MemoryServer(Controlling):
         callbacks: Callbacks,
         advance: Advance = advance,
         kernel: Kernel | None = None,
+        protocols: Sequence[Protocol] = (),
     ) -> None:
         super().__init__(
             limits,
@@ -113,6 +115,7 @@ class MemoryServer(Controlling):
             self._engine.events,
             clock,
         )
+        self._application.upgrades.protocols = tuple(protocols)
         self._application.sources.find_socket = self.kernel.find_socket
         self._engine.methods = self._make_methods(self._application, self.kernel)
         self._engine.run_queue = self._application.run_queue
@@ -281,7 +284,8 @@ class MemoryServer(Controlling):
                 limits.max_accepts_per_tick,
                 accept_room(engine.state),
                 engine.run_queue.room(limits),
-            )
+            ),
+            self._application.callbacks.admitted,
         )
         self._take_posted()
         self._read_before_stop()

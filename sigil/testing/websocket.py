@@ -20,7 +20,13 @@ from ..core.conn import Conn
 from ..core.http.headers import Pairs, to_pairs
 from ..core.http.response import HeadersLike
 from ..core.parse_result import Malformed
-from ..core.websocket.fragments import CompressedMessage, Message, decompress
+from ..core.websocket.fragments import (
+    CompressedFragment,
+    CompressedMessage,
+    Fragment,
+    Message,
+    decompress,
+)
 from ..core.websocket.frames import FrameRules, Opcode, encode_close, encode_masked
 from ..core.websocket.handshake import VERSION, accept_key
 from ..core.websocket.messages import (
@@ -270,6 +276,8 @@ class WebSocket:
                 if not self._has_sent_close:
                     self._has_sent_close = self._answers
                     return encode_masked(Opcode.CLOSE, encode_close(code), _MASK)
+            case Fragment() | CompressedFragment():
+                raise AssertionError("this client reads whole messages")
             case str() | bytes() | CompressedMessage():
                 self._messages.append(_decoded(item, self.subprotocol == ZSTD_SUBPROTOCOL))
             case _:

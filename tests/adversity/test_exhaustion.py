@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from sigil import Limits
-from sigil.core.limits import within_descriptors
+from sigil.shell.loop.descriptors import within_descriptors
 from tests.adversity.subject import Subject, on_linux, subject
 from tests.support.requests import GET
 from tests.support.servers import PATIENCE, Raw

@@ -87,10 +87,13 @@ def test_the_symptoms_name_reasons_and_limits_that_exist_with_their_defaults() -
 
 def test_the_tables_of_websockets_name_what_there_is() -> None:
     page = page_of("guides/websockets.md")
-    told = dict(re.findall(r"^\| `(\w+)\(server, (conn[^)]*)\)` \|", page, re.MULTILINE))
+    told = dict(re.findall(r"^\| `(\w+)\(server, ((?:conn|peer)[^)]*)\)` \|", page, re.MULTILINE))
     assert set(told) == set(Callbacks._fields)
     documented = dict(
-        re.findall(r"`(\w+)\(server, (conn[^)]*)\)`", " ".join((Callbacks.__doc__ or "").split()))
+        re.findall(
+            r"`(\w+)\(server, ((?:conn|peer)[^)]*)\)`",
+            " ".join((Callbacks.__doc__ or "").split()),
+        )
     )
     assert told == documented
     assert re.findall(r"^\| `([A-Z]+)` \|", page, re.MULTILINE) == [

@@ -116,6 +116,24 @@ def two_frames(limits: Limits, length: int) -> str:
     )
 
 
+def pieces_of(limits: Limits, length: int) -> str:
+    """A message of one frame for a program that takes long ones in pieces, its payload only if
+    nothing is said to its head.
+    """
+    lengths: list[str] = []
+    callbacks = Callbacks(
+        ws_message=lambda server, conn, data: lengths.append(f"whole {len(data)}"),
+        ws_fragment=lambda server, conn, piece: lengths.append(str(len(piece))),
+    )
+    websocket = Client(upgrade, limits=limits, callbacks=callbacks).websocket("/")
+    data = frame(2, bytes(length))
+    websocket.connection.send(data[: len(data) - length])
+    if websocket.code is not None:
+        return f"{websocket.code} before the payload, {end_of(websocket.connection)}"
+    websocket.connection.send(data[len(data) - length :])
+    return ", ".join(lengths)
+
+
 def later_frame(limits: Limits, length: int) -> str:
     """A message of two frames, of which the second has so many bytes."""
     return heard(limits, frame(2, bytes(150), fin=False) + frame(0, bytes(length)), length)
@@ -481,6 +499,24 @@ ROWS = (
         200,
         201,
         "['heard 200']",
+        "1009 before the payload, WS_OVERSIZE_FRAME",
+    ),
+    Row(
+        "max_ws_piece_len",
+        Limits(max_ws_piece_len=200),
+        pieces_of,
+        200,
+        201,
+        "whole 200",
+        "200, 1",
+    ),
+    Row(
+        "max_ws_streamed_len",
+        Limits(max_ws_streamed_len=500, max_ws_piece_len=200),
+        pieces_of,
+        500,
+        501,
+        "200, 200, 100",
         "1009 before the payload, WS_OVERSIZE_FRAME",
     ),
     Row(

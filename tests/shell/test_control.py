@@ -3,6 +3,8 @@
 What follows from each event stands in tests/core/connection/test_control_requests.py.
 """
 
+import os
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,11 +17,14 @@ from sigil import (
     Conn,
     Deferred,
     HttpServer,
+    Peer,
     Request,
     Response,
     SendStatus,
     TimeoutReason,
+    make_http_server,
 )
+from sigil.shell.peer_names import look_up, name_of
 from sigil.testing import Client
 from tests.support.requests import GET
 from tests.support.servers import Raw, logged_by, pump, settle, ticking
@@ -239,6 +244,91 @@ def test_a_timeout_that_is_ended_never_comes() -> None:
     assert client.server.peer(websocket.handle) is not None
 
 
+# -- who it is -------------------------------------------------------------------------------------
+
+
+def test_a_peer_is_admitted_by_its_address_before_a_byte_is_read() -> None:
+    asked: list[Peer] = []
+    diary = CallbackLog(admit=lambda server, peer: asked.append(peer) or len(asked) > 1)
+    with ticking(callbacks=diary.callbacks) as server:
+        with Raw(server, GET) as refused:
+            pump(server, lambda: refused.over, refused)
+            assert refused.received == b"" and server.clients() == ()
+        with Raw(server, GET) as welcome:
+            pump(server, lambda: len(welcome.answers()) == 1, welcome)
+        assert [peer.host for peer in asked] == ["127.0.0.1"] * 2
+        pump(server, lambda: len(diary.of("close")) == 1)
+        assert len(diary.of("open")) == 1
+
+
+@pytest.mark.parametrize("answer", ["raises", "awaits"])
+def test_a_peer_about_whom_there_is_no_answer_is_not_let_in(answer: str) -> None:
+    async def later(server: HttpServer, peer: Peer) -> bool:
+        return True
+
+    def fail(server: HttpServer, peer: Peer) -> bool:
+        raise ValueError("who?")
+
+    callbacks = Callbacks(admit=later if answer == "awaits" else fail)
+    with ticking(callbacks=callbacks) as server, logged_by("sigil.error") as lines:
+        with Raw(server, GET) as refused:
+            pump(server, lambda: refused.over, refused)
+        assert len(lines) == 1 and "the callback" in lines[0]
+
+
+def test_in_memory_a_peer_is_admitted_too() -> None:
+    client = Client(
+        lambda request: Response.text("in"),
+        callbacks=Callbacks(admit=lambda server, peer: peer.host == "192.0.2.1"),
+    )
+    assert client.connect(peer=Peer("192.0.2.2", 1)).is_closed
+    assert not client.connect(peer=Peer("192.0.2.1", 1)).is_closed
+
+
+def test_the_name_of_a_peer_is_looked_up_by_another_thread() -> None:
+    answers: list[tuple[str, str]] = []
+
+    def app(request: Request) -> Deferred:
+        later = server.look_up_peer(request.conn)
+        return later.map(lambda found: Response.text(found[0]))
+
+    with ticking(app) as server, Raw(server, GET) as client:
+        pump(server, lambda: len(client.answers()) == 1, client)
+        (conn,) = server.clients()
+        name = name_of("127.0.0.1", 1)
+        assert client.answers()[0].text == name
+        pump(server, lambda: server.peer_addresses(conn) == (name, "127.0.0.1"), client)
+        assert server.peer_addresses(GONE) == ("", "")
+        server.look_up_peer(GONE).when_resolved(answers.append)
+        assert answers == [("", "")]
+    assert len(server._application.callbacks.programs) == 0
+
+
+def test_an_address_without_a_name_has_none() -> None:
+    for host in ("", "/run/socket", "@abstract"):
+        names: list[str] = []
+        look_up(host, 1, names.append)
+        assert names == [""]
+    assert name_of("no address at all", 1) == ""
+
+
+def test_the_descriptor_of_a_connection_is_its_socket() -> None:
+    with ticking() as server, Raw(server, GET) as client:
+        pump(server, lambda: len(client.answers()) == 1, client)
+        (conn,) = server.clients()
+        descriptor = server.get_socket_fd(conn)
+        assert descriptor is not None
+        with socket.socket(fileno=os.dup(descriptor)) as copy:
+            assert copy.getpeername() == client.sock.getsockname()
+        assert server.get_socket_fd(GONE) is None
+
+
+def test_what_the_program_has_given_to_a_server_is_there() -> None:
+    user = object()
+    assert make_http_server(upgrade, user=user).context_user() is user
+    assert make_http_server(upgrade).context_user() is None
+
+
 # -- arguments -------------------------------------------------------------------------------------
 
 ANY: Any = None
@@ -252,6 +342,9 @@ WRONG: list[tuple[Callable[[HttpServer], object], type[Exception], str]] = [
     (lambda server: server.set_timeout(GONE, 1, ANY), TypeError, "seconds are a number"),
     (lambda server: server.set_timeout(GONE, 1, -1.0), ValueError, "0 or more"),
     (lambda server: server.set_timeout(GONE, 1, float("inf")), ValueError, "finite"),
+    (lambda server: server.peer_addresses(ANY), TypeError, "named by a Conn"),
+    (lambda server: server.look_up_peer(ANY), TypeError, "named by a Conn"),
+    (lambda server: server.get_socket_fd(ANY), TypeError, "named by a Conn"),
     (lambda server: server.ping(GONE, "x"), TypeError, "bytes, not str"),  # type: ignore[arg-type]
     (lambda server: server.ping(GONE, b"x" * 126), ValueError, "125 bytes at most"),
 ]

@@ -230,7 +230,7 @@ def receive(websocket: ClientWebSocket, data: bytes, now: float) -> Step:
             pings.append(item.payload)
         elif isinstance(item, Pong):
             outputs.append(item)
-        else:
+        elif isinstance(item, Close):
             close = item
     outgoing = websocket.outgoing
     if pings and is_open:

@@ -325,8 +325,9 @@ def lacking_len(client: Client, limits: Limits) -> int:
     """
     incoming, websocket = client.incoming, client.websocket
     if websocket is not None:
-        frame = websocket.reader.frame
-        return 0 if frame is None else frame.remaining
+        frame, piece_len = websocket.reader.frame, websocket.frame_rules.piece_len
+        remaining = 0 if frame is None else frame.remaining
+        return min(remaining, piece_len) if piece_len else remaining
     body = incoming.body
     if body is None or incoming.buffer:
         return 0

@@ -79,7 +79,7 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
     )
     if isinstance(encoded, str):
         return encoded
-    rules = _frame_rules(limits, allows_rsv1=agreed.extension is not None)
+    rules = _frame_rules(limits, agreed.extension is not None, body)
     after = _start_of(body, head)
     subscription = add_topics(
         Subscription(
@@ -168,14 +168,22 @@ def _check_room(context: Context) -> Malformed | None:
 _remembered_rules = lru_cache(maxsize=64)(FrameRules)
 
 
-def _frame_rules(limits: Limits, allows_rsv1: bool) -> FrameRules:
+def _frame_rules(limits: Limits, allows_rsv1: bool, body: Upgrade) -> FrameRules:
     """What the peer's frames have to keep to; the same record for the same limits."""
+    max_frame_len, max_len = limits.max_ws_recv_frame_len, limits.max_ws_message_len
+    piece_len = 0
+    if body.max_message_len is not None:
+        max_len = min(max_len, body.max_message_len)
+    if body.takes_pieces:
+        max_len = max_frame_len = limits.max_ws_streamed_len
+        piece_len = limits.max_ws_piece_len
     return _remembered_rules(
-        limits.max_ws_recv_frame_len,
-        limits.max_ws_message_len,
+        max_frame_len,
+        max_len,
         allows_rsv1,
         max_small_fragments=limits.max_ws_small_fragments,
         min_fragment_len=limits.min_ws_fragment_len,
+        piece_len=piece_len,
     )
 
 

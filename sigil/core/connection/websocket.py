@@ -19,7 +19,7 @@ from typing import Final
 from ..effects import CallWsDrain, Effect, Send
 from ..events import Delivered, HalfClosed, Received, SendMessages
 from ..parse_result import Malformed
-from ..websocket.fragments import AnyMessage, CompressedMessage
+from ..websocket.fragments import AnyMessage
 from ..websocket.frames import Opcode, encode_frame
 from ..websocket.messages import (
     READER_CLOSED,
@@ -27,6 +27,7 @@ from ..websocket.messages import (
     Item,
     MessageReader,
     Ping,
+    Pong,
     receive_data,
 )
 from .client import (
@@ -152,8 +153,8 @@ def _take_others(
     pongs = websocket.pongs
     if pings and subscriber_of(client).close_state is OPEN:
         pongs = _answer_pings(client, pings)
-    messages = tuple(
-        [item for item in counted if isinstance(item, (str, bytes, CompressedMessage))]
+    messages: tuple[AnyMessage, ...] = tuple(
+        [item for item in counted if not isinstance(item, (Ping, Pong, Close))]
     )
     return after_read(websocket, reader, end, pongs, since, count), messages
 

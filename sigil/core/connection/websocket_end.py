@@ -31,7 +31,7 @@ from ..effects import (
     Then,
 )
 from ..parse_result import malformed
-from ..websocket.fragments import AnyMessage, CompressedMessage, Message
+from ..websocket.fragments import AnyMessage, Message
 from ..websocket.frames import Opcode, encode_close, encode_frame, is_close_code
 from ..websocket.messages import BETWEEN_MESSAGES, Close
 from .client import DROPPED, Client, Disconnected, Phase, with_subscriber, with_websocket
@@ -57,7 +57,7 @@ PEER_CLOSED: Final = CloseReason.WS_PEER_CLOSED
 def delivery(conn: Conn, messages: tuple[AnyMessage, ...]) -> Effect:
     """The effect that delivers these messages, compressed ones to be decompressed first."""
     for message in messages:
-        if isinstance(message, CompressedMessage):
+        if not isinstance(message, (str, bytes)):
             return DeliverCompressed(conn, messages)
     return Deliver(conn, cast("tuple[Message, ...]", messages))
 

@@ -17,7 +17,7 @@ from ..close_reasons import CloseReason
 from ..limits import Limits
 from ..parse_result import Malformed, malformed
 from ..value import Value
-from ..websocket.fragments import AnyMessage, CompressedMessage
+from ..websocket.fragments import AnyMessage, CompressedFragment, CompressedMessage, Fragment
 from ..websocket.frames import FrameRules
 from ..websocket.messages import (
     BETWEEN_MESSAGES,
@@ -258,8 +258,9 @@ def replies_max_len(limits: Limits) -> int:
 
 def _reply_len(message: AnyMessage) -> int:
     """Bytes of the frame with this message, at most."""
-    if isinstance(message, CompressedMessage):
+    if isinstance(message, (CompressedMessage, CompressedFragment)):
         return FRAME_HEADER_BYTES + INFLATED_MAX * len(message.payload)
-    if isinstance(message, str) and not message.isascii():
-        return FRAME_HEADER_BYTES + 4 * len(message)
+    data = message.data if isinstance(message, Fragment) else message
+    if isinstance(data, str) and not data.isascii():
+        return FRAME_HEADER_BYTES + 4 * len(data)
     return FRAME_HEADER_BYTES + len(message)

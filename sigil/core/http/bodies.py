@@ -57,7 +57,8 @@ class Upgrade(Value):
     is first sent the last `history` messages, or what was published behind the position `after`
     (empty: from now on), and is told its position with each message. None leaves that to the query,
     False is no, whatever the query says. `slow` is what becomes of it if what it needs is not kept
-    any more: "drop" or "skip".
+    any more: "drop" or "skip". With `takes_pieces` long messages come in pieces; without, a message
+    is no longer than `max_message_len`, if that is less than the limit.
 
     `callbacks`, `context` and `refused` are the program's own objects, and stay with whoever calls
     it: the core is given none.
@@ -65,6 +66,7 @@ class Upgrade(Value):
 
     __match_args__ = (
         "subprotocol", "topics", "history", "after", "slow", "callbacks", "context", "refused",
+        "takes_pieces", "max_message_len",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -78,6 +80,8 @@ class Upgrade(Value):
         callbacks: Any = None,
         context: object = None,
         refused: Any = None,
+        takes_pieces: bool = False,
+        max_message_len: int | None = None,
     ) -> None:
         self.subprotocol: Final = subprotocol
         self.topics: Final = topics
@@ -87,13 +91,20 @@ class Upgrade(Value):
         self.callbacks: Final = callbacks
         self.context: Final = context
         self.refused: Final = refused
+        self.takes_pieces: Final = takes_pieces
+        self.max_message_len: Final = max_message_len
 
 
-def without_objects(upgrade: Upgrade) -> Upgrade:
-    """The body without the program's own objects: what is left is a value."""
+def without_objects(
+    upgrade: Upgrade, subprotocol: str | None, takes_pieces: bool, max_message_len: int | None
+) -> Upgrade:
+    """The body without the program's own objects, with this subprotocol, of a program that takes
+    long messages in pieces, or none beyond this length: what is left is a value.
+    """
     return Upgrade(
-        upgrade.subprotocol, upgrade.topics, upgrade.history, upgrade.after, upgrade.slow
-    )
+        subprotocol, upgrade.topics, upgrade.history, upgrade.after, upgrade.slow,
+        takes_pieces=takes_pieces, max_message_len=max_message_len,
+    )  # fmt: skip
 
 
 @final

@@ -81,12 +81,25 @@ makes an object.
 """
 
 
-def footprint(limits: Limits, *, response_len: int = 65_536, tick_len: int = 1_024) -> int:
+INFLATER_BYTES: Final = 80 * 1_024
+"""What zlib has of a message that is inflated piece by piece, and the last 32 KiB of it: what comes
+behind may refer back to them.
+"""
+
+
+def footprint(
+    limits: Limits,
+    *,
+    response_len: int = 65_536,
+    tick_len: int = 1_024,
+    ws_fragment: bool = False,
+) -> int:
     """An upper bound, in bytes, of what a server within these limits holds, whatever its clients
     do. That of the default limits is below 2 GiB.
 
     `response_len` is the longest body, chunk of a stream, or message that the program makes anew,
-    and `tick_len` how much it publishes in one tick, both in bytes.
+    and `tick_len` how much it publishes in one tick, both in bytes. With `ws_fragment` the program
+    takes long messages in pieces: each WebSocket may be in the middle of a compressed one.
     """
     if not isinstance(limits, Limits):
         raise TypeError(f"limits are a Limits, not {type(limits).__name__}")
@@ -103,6 +116,7 @@ def footprint(limits: Limits, *, response_len: int = 65_536, tick_len: int = 1_0
         + _retained(limits, tick_len)
         + _cached_heads(limits)
         + REMEMBERED_BYTES
+        + (_inflated(limits) if ws_fragment else 0)
     )
 
 
@@ -141,6 +155,16 @@ def _incoming(limits: Limits) -> int:
     if limits.permessage_deflate:
         decompressed = (1 + CHAR_BYTES_MAX) * limits.max_ws_message_len
     return held + handed_over + pings + decompressed
+
+
+def _inflated(limits: Limits) -> int:
+    """Bytes for a compressed message of each WebSocket that is being inflated, and of the piece
+    that the program has.
+    """
+    if not limits.permessage_deflate:
+        return 0
+    held = INFLATER_BYTES + 3 * limits.max_ws_piece_len
+    return limits.max_ws_connection_cnt * held + (2 + CHAR_BYTES_MAX) * limits.max_ws_piece_len
 
 
 def head_len(limits: Limits, length: int) -> int:

@@ -32,7 +32,7 @@ WINDOW_LEN: Final = 2**zlib.MAX_WBITS
 STREAMS_MAX: Final = 64
 """Final blocks that are accepted in one message; no sensible sender writes a second one."""
 
-_STREAM_END: Final = DEFLATE_END + b"\x01\x00\x00\xff\xff"
+STREAM_END: Final = DEFLATE_END + b"\x01\x00\x00\xff\xff"
 """`DEFLATE_END` and an empty final block: a message that does not reach it ended inside a block."""
 
 BAD_DEFLATE: Final = malformed(
@@ -59,11 +59,11 @@ def inflate(payload: bytes, max_len: int) -> bytes | Malformed:
 
     At most `max_len` + 1 bytes are ever made of it (RFC 7692 section 7.2.2).
     """
-    data, message = payload + _STREAM_END if payload else b"", b""
+    data, message = payload + STREAM_END if payload else b"", b""
     # Blocks may follow a final block (section 7.2.3.4). For zlib each of those ends a stream, and
     # the next stream may refer back to what came before it.
     for _ in range(STREAMS_MAX):
-        if data in (b"", _STREAM_END):
+        if data in (b"", STREAM_END):
             return message
         inflater = zlib.decompressobj(-zlib.MAX_WBITS, zdict=message[-WINDOW_LEN:])
         try:

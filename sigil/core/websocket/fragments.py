@@ -40,8 +40,59 @@ class CompressedMessage(Value):
         return len(self.payload)
 
 
-AnyMessage: TypeAlias = Message | CompressedMessage
-"""A message as it waits for the program."""
+@final
+class Fragment(Value):
+    """A piece of a long message, of a program that takes these as they come.
+
+    `data` is a str if the message is a text, cut between characters, or bytes. `remaining` is how
+    many bytes are still to come of the frames that have begun, as they come: compressed, if they
+    are. The last piece, and it alone, `is_final`; it may be empty.
+    """
+
+    __match_args__ = ("data", "is_first", "is_final", "remaining")
+    __slots__ = __match_args__
+
+    def __init__(self, data: str | bytes, is_first: bool, is_final: bool, remaining: int) -> None:
+        self.data: Final = data
+        self.is_first: Final = is_first
+        self.is_final: Final = is_final
+        self.remaining: Final = remaining
+
+    def __len__(self) -> int:
+        """Bytes of it, or characters."""
+        return len(self.data)
+
+    @property
+    def is_binary(self) -> bool:
+        """True for a piece of a binary message."""
+        return isinstance(self.data, bytes)
+
+
+@final
+class CompressedFragment(Value):
+    """A piece of a message that is still compressed, or the whole of it, to be inflated piece by
+    piece.
+    """
+
+    __match_args__ = ("opcode", "payload", "is_first", "is_final", "remaining")
+    __slots__ = __match_args__
+
+    def __init__(
+        self, opcode: Opcode, payload: bytes, is_first: bool, is_final: bool, remaining: int
+    ) -> None:
+        self.opcode: Final = opcode
+        self.payload: Final = payload
+        self.is_first: Final = is_first
+        self.is_final: Final = is_final
+        self.remaining: Final = remaining
+
+    def __len__(self) -> int:
+        """Bytes of it as it came."""
+        return len(self.payload)
+
+
+AnyMessage: TypeAlias = Message | CompressedMessage | Fragment | CompressedFragment
+"""A message, or a piece of one, as it waits for the program."""
 
 
 @final
@@ -50,11 +101,13 @@ class FragmentedMessage(Value):
 
     `rope` has its payload so far, `announced_len` the bytes that the headers of its frames so far
     announced, `partial_char` the bytes at the end of a text that only begin a character, at most 3,
-    `continuations` is the number of its frames but the first.
+    `continuations` is the number of its frames but the first, and `taken` how many bytes have come
+    out in pieces, and are not in the rope.
     """
 
     __match_args__ = (
         "opcode", "is_compressed", "rope", "announced_len", "partial_char", "continuations",
+        "taken",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -66,6 +119,7 @@ class FragmentedMessage(Value):
         announced_len: int,
         partial_char: bytes,
         continuations: int = 0,
+        taken: int = 0,
     ) -> None:
         self.opcode: Final = opcode
         self.is_compressed: Final = is_compressed
@@ -73,6 +127,7 @@ class FragmentedMessage(Value):
         self.announced_len: Final = announced_len
         self.partial_char: Final = partial_char
         self.continuations: Final = continuations
+        self.taken: Final = taken
 
 
 TEXT: Final = Opcode.TEXT
@@ -115,7 +170,7 @@ def with_piece(
     if piece:  # a peer may send empty frames without end: they leave no trace
         rope = rope_append(rope, piece)
     return FragmentedMessage(
-        opcode, is_compressed, rope, announced_len, partial_char, continuations
+        opcode, is_compressed, rope, announced_len, partial_char, continuations, message.taken
     )
 
 
@@ -131,7 +186,48 @@ def _complete(
     try:
         return payload.decode()
     except UnicodeDecodeError:
-        return _BAD_TEXT
+        return BAD_TEXT
+
+
+# -- pieces of long messages -----------------------------------------------------------------------
+
+
+def cut_piece(message: FragmentedMessage) -> tuple[FragmentedMessage, AnyMessage]:
+    """The message without what has come of it, and that as a piece; of a text, the beginning of a
+    character stays.
+    """
+    whole, kept = rope_join(message.rope), message.partial_char
+    piece = whole[: len(whole) - len(kept)]
+    after = FragmentedMessage(
+        message.opcode, message.is_compressed, (kept,) if kept else (), message.announced_len,
+        kept, message.continuations, message.taken + len(piece),
+    )  # fmt: skip
+    return after, _as_piece(message, piece, False, message.announced_len - after.taken)
+
+
+def last_piece(message: FragmentedMessage) -> AnyMessage | Malformed:
+    """The last piece of a message that has come to its end, or the whole of it if it is the first;
+    1007 for a text that is not UTF-8.
+    """
+    if message.partial_char:
+        return BAD_TEXT
+    if message.taken or message.is_compressed:
+        return _as_piece(message, rope_join(message.rope), True, 0)
+    return _complete(message.opcode, False, message.rope)
+
+
+def _as_piece(
+    message: FragmentedMessage, piece: bytes, is_final: bool, remaining: int
+) -> Fragment | CompressedFragment:
+    """These bytes as the next piece of a message; those of a text are whole characters."""
+    is_first = not message.taken
+    if message.is_compressed:
+        return CompressedFragment(message.opcode, piece, is_first, is_final, remaining)
+    data = piece.decode() if message.opcode is TEXT else piece
+    return Fragment(data, is_first, is_final, remaining)
+
+
+# -- what is checked -------------------------------------------------------------------------------
 
 
 def check_utf8(partial_char: bytes, piece: bytes, is_last: bool) -> bytes | Malformed:
@@ -145,18 +241,18 @@ def check_utf8(partial_char: bytes, piece: bytes, is_last: bool) -> bytes | Malf
     try:
         rest = text[utf_8_decode(text, "strict", is_last)[1] :]
     except UnicodeDecodeError:
-        return _BAD_TEXT
+        return BAD_TEXT
     # Python's decoder waits for the third byte of a surrogate before it refuses, for the sake of
     # error handlers that accept surrogates.
     if rest[:1] == b"\xed" and rest[1:] >= b"\xa0":
-        return _BAD_TEXT
+        return BAD_TEXT
     return rest
 
 
 _TOO_MANY_FRAGMENTS: Final = malformed(
     "a message has too many small fragments", CloseReason.WS_OVERHEAD
 )
-_BAD_TEXT: Final = malformed("a text message is not UTF-8", CloseReason.WS_BAD_UTF8)
+BAD_TEXT: Final = malformed("a text message is not UTF-8", CloseReason.WS_BAD_UTF8)
 
 
 def decompress(compressed: CompressedMessage, max_len: int) -> Message | Malformed:
@@ -169,4 +265,4 @@ def decompress(compressed: CompressedMessage, max_len: int) -> Message | Malform
     try:
         return payload.decode()
     except UnicodeDecodeError:
-        return _BAD_TEXT
+        return BAD_TEXT

@@ -42,12 +42,13 @@ class FrameRules(Value):
     `max_small_fragments` continuation frames beyond one for every `min_fragment_len` bytes of it;
     how many there are is not bounded if that is 0. `allows_rsv1` is true if
     compression was negotiated (RFC 7692 section 6); `is_masked` is true where a server reads, and
-    false where a client does (RFC 6455 section 5.1).
+    false where a client does (RFC 6455 section 5.1). A message of more than `piece_len` bytes comes
+    out in pieces of so many, unless that is 0.
     """
 
     __match_args__ = (
         "max_frame_len", "max_message_len", "allows_rsv1", "is_masked",
-        "max_small_fragments", "min_fragment_len",
+        "max_small_fragments", "min_fragment_len", "piece_len",
     )  # fmt: skip
     __slots__ = __match_args__
 
@@ -59,6 +60,7 @@ class FrameRules(Value):
         is_masked: bool = True,
         max_small_fragments: int = 0,
         min_fragment_len: int = 0,
+        piece_len: int = 0,
     ) -> None:
         self.max_frame_len: Final = max_frame_len
         self.max_message_len: Final = max_message_len
@@ -66,6 +68,7 @@ class FrameRules(Value):
         self.is_masked: Final = is_masked
         self.max_small_fragments: Final = max_small_fragments
         self.min_fragment_len: Final = min_fragment_len
+        self.piece_len: Final = piece_len
 
 
 @final

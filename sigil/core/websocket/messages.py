@@ -18,8 +18,17 @@ its content.
 from typing import Final, TypeAlias, final
 
 from ..parse_result import Malformed, NeedMore
+from ..rope import rope_len
 from ..value import Value
-from .fragments import NEW_MESSAGES, CompressedMessage, FragmentedMessage, Message, with_piece
+from .fragments import (
+    NEW_MESSAGES,
+    AnyMessage,
+    CompressedMessage,
+    FragmentedMessage,
+    cut_piece,
+    last_piece,
+    with_piece,
+)
 from .frames import (
     CONTROL_MAX,
     FIN,
@@ -73,8 +82,8 @@ class Close(Value):
         self.reason: Final = reason
 
 
-Item: TypeAlias = Message | CompressedMessage | Ping | Pong | Close
-"""What a connection receives: a message or a control frame."""
+Item: TypeAlias = AnyMessage | Ping | Pong | Close
+"""What a connection receives: a message, a piece of one, or a control frame."""
 
 
 # -- the reader ------------------------------------------------------------------------------------
@@ -220,7 +229,9 @@ def _take_whole_frames(
     message, key_len, mask_bit = reader.message, 0, 0
     if rules.is_masked:
         key_len, mask_bit = KEY_LEN, MASKED
-    kinds, max_len = _KINDS[message is not None, rules.allows_rsv1], _max_frame_len(message, rules)
+    # where a compressed message comes out in pieces, `_take_frame` reads it
+    allows_rsv1 = rules.allows_rsv1 and not rules.piece_len
+    kinds, max_len = _KINDS[message is not None, allows_rsv1], _max_frame_len(message, rules)
     size, last = len(data), len(data) - key_len - 4
     while start <= last:
         first, begin, length = data[start], start + key_len + 2, data[start + 1] - mask_bit
@@ -253,7 +264,7 @@ def _take_whole_frames(
             message = after if isinstance(after, FragmentedMessage) else None
             if not isinstance(after, FragmentedMessage):
                 items.append(after)
-            kinds = _KINDS[message is not None, rules.allows_rsv1]
+            kinds = _KINDS[message is not None, allows_rsv1]
             max_len = _max_frame_len(message, rules)
         elif kind == _OTHER or length > CONTROL_MAX:
             break
@@ -264,8 +275,10 @@ def _take_whole_frames(
 
 
 def _max_frame_len(message: FragmentedMessage | None, rules: FrameRules) -> int:
-    """How long the next data frame may be, inside this message or in none."""
+    """How long the next data frame may be, inside this message or in none, that is no piece."""
     room = rules.max_message_len - (0 if message is None else message.announced_len)
+    if rules.piece_len:  # what is begun may come out in pieces: `_take_in_pieces` knows
+        room = rules.piece_len if message is None else -1
     return min(rules.max_frame_len, room)
 
 
@@ -325,6 +338,8 @@ def _take_payload(
     """The reader after as much of a data frame's payload as has come, and the message if that was
     the last of it.
     """
+    if rules.piece_len:
+        return _take_in_pieces(message, frame, data, start, rules)
     key = frame.key
     piece = data[start : start + frame.remaining]
     length = len(piece)
@@ -341,3 +356,32 @@ def _take_payload(
     offset = length & 3
     frame = PartialFrame(remaining, key[offset:] + key[:offset], frame.fin)
     return MessageReader(b"", after, frame, False), None, end
+
+
+def _take_in_pieces(
+    message: FragmentedMessage, frame: PartialFrame, data: bytes, start: int, rules: FrameRules
+) -> Step | Malformed:
+    """The reader after as much of a data frame's payload as one piece has room for, and the piece
+    if more is to come behind it, or the last one; the whole message if it is no longer than one.
+    """
+    room = rules.piece_len - rope_len(message.rope)
+    if room <= 0 and frame.remaining:
+        after, item = cut_piece(message)
+        return MessageReader(b"", after, frame, False), item, start
+    piece = data[start : start + min(frame.remaining, room)]
+    length, key = len(piece), frame.key
+    remaining, end = frame.remaining - length, start + length
+    if key:
+        piece = apply_mask(piece, key)
+    more = with_piece(message, 0, 0, piece, False, rules)
+    if not isinstance(more, FragmentedMessage):
+        assert isinstance(more, Malformed), "it ends with its last piece"
+        return more
+    if remaining:
+        offset = length & 3
+        frame = PartialFrame(remaining, key[offset:] + key[:offset], frame.fin)
+        return MessageReader(b"", more, frame, False), None, end
+    if not frame.fin:
+        return _between_frames(more), None, end
+    last = last_piece(more)
+    return last if isinstance(last, Malformed) else (BETWEEN_MESSAGES, last, end)

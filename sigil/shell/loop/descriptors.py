@@ -12,9 +12,10 @@ the limit: what a library is used in may depend on it (`select` cannot watch a d
 import logging
 import os
 from contextlib import suppress
+from typing import Final
 
 from ...core.effects import SERVER_LOG
-from ...core.limits import Limits, has_default_counts, within_descriptors
+from ...core.limits import Limits
 from ..program.logs import write_log
 
 _LOG = logging.getLogger(SERVER_LOG)
@@ -82,3 +83,35 @@ def raise_soft_limit() -> None:
         return
     with suppress(OSError, ValueError):  # a bound that getrlimit does not tell
         resource.setrlimit(resource.RLIMIT_NOFILE, (aim, hard))
+
+
+# -- how many connections there may be ------------------------------------------------------------
+
+RESERVED_DESCRIPTORS: Final = 32
+"""Descriptors that are left for what the program opens itself."""
+
+
+def has_default_counts(limits: Limits) -> bool:
+    """True if nobody has chosen how many connections there may be."""
+    default = Limits()
+    return (limits.max_connection_cnt, limits.max_ws_connection_cnt) == (
+        default.max_connection_cnt,
+        default.max_ws_connection_cnt,
+    )
+
+
+def within_descriptors(limits: Limits, count: int) -> Limits:
+    """The limits with no more connections than `count` descriptors are enough for, beside a reserve
+    for those that are accepted in one tick and for the program: a quarter at most.
+
+    Both kinds of connection give way in proportion.
+    """
+    reserve = min(limits.max_accepts_per_tick + RESERVED_DESCRIPTORS, count // 4)
+    room, websockets = count - reserve, limits.max_ws_connection_cnt
+    wanted = limits.max_connection_cnt + websockets
+    if wanted <= room:
+        return limits
+    share = room * websockets // wanted
+    return limits._replace(
+        max_connection_cnt=max(1, room - share), max_ws_connection_cnt=min(websockets, share)
+    )

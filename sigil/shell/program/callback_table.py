@@ -32,6 +32,10 @@ class CallbackTable(Protocol):
         """Called with each message of a WebSocket."""
 
     @property
+    def ws_fragment(self) -> Callable[..., object] | None:
+        """Called with each piece of a long message of a WebSocket."""
+
+    @property
     def ws_close(self) -> Callable[..., object] | None:
         """Called with each WebSocket that has ended."""
 
@@ -50,3 +54,7 @@ class CallbackTable(Protocol):
     @property
     def sse_close(self) -> Callable[..., object] | None:
         """Called with each of these that has ended."""
+
+    @property
+    def admit(self) -> Callable[..., object] | None:
+        """Called with the address of each newcomer."""

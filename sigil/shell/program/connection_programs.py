@@ -17,16 +17,18 @@ from typing import Any, NamedTuple
 from ...core.conn import Conn, Ticket
 from ...core.http.request import Request
 from .logs import call_logged
+from .protocols import Protocol
 
 
 class Own(NamedTuple):
-    """What belongs to one connection: its callbacks, None for those of the server, its context, and
-    what is called if it is not opened.
+    """What belongs to one connection: its callbacks, None for those of the server, its context,
+    what is called if it is not opened, and its protocol.
     """
 
     callbacks: Any
     context: object
     refused: Callable[[], object] | None = None
+    protocol: Protocol | None = None
 
 
 NOTHING = Own(None, None)
@@ -34,7 +36,7 @@ NOTHING = Own(None, None)
 
 def has_any(own: Own) -> bool:
     """True if a connection has anything of its own; a context is not asked what it equals."""
-    return own.callbacks is not None or own.context is not None
+    return own.callbacks is not None or own.context is not None or own.protocol is not None
 
 
 def call_refused(refused: Callable[[], object]) -> None:
@@ -47,7 +49,7 @@ def call_refused(refused: Callable[[], object]) -> None:
 class ConnectionPrograms:
     """What was given for the connections of one server."""
 
-    __slots__ = ("_given", "close_texts", "own")
+    __slots__ = ("_given", "_sessions", "close_texts", "names", "own")
 
     def __init__(self) -> None:
         self._given: dict[Conn, dict[int, tuple[Request, Own]]] = {}
@@ -56,6 +58,10 @@ class ConnectionPrograms:
         """What belongs to connections that were opened, and of whose end the program has not
         returned from.
         """
+        self.names: dict[Conn, str] = {}
+        """The names of clients that were looked up."""
+        self._sessions: dict[str, dict[Conn, None]] = {}
+        """Of each protocol the connections that are open."""
         self.close_texts: dict[Conn, str] = {}
         """What peers have written into their close frames, until the program has returned from the
         end.
@@ -63,7 +69,8 @@ class ConnectionPrograms:
 
     def __len__(self) -> int:
         """How many connections something is held for."""
-        return len(self._given.keys() | self.own.keys() | self.close_texts.keys())
+        held = self._given.keys() | self.own.keys() | self.close_texts.keys() | self.names.keys()
+        return len(held)
 
     def give(self, ticket: Ticket, request: Request, own: Own) -> None:
         """Hold what was given with the response to a request."""
@@ -90,6 +97,8 @@ class ConnectionPrograms:
         request, own = waiting[min(waiting)]
         if has_any(own):
             self.own[conn] = own._replace(refused=None)
+        if own.protocol is not None:
+            self._sessions.setdefault(own.protocol.name, {})[conn] = None
         return request
 
     def callbacks(self, conn: Conn, otherwise: Any) -> Any:
@@ -101,19 +110,34 @@ class ConnectionPrograms:
         """The context of this connection; None if it has none, or is not open."""
         return self.own.get(conn, NOTHING).context
 
+    def protocol(self, conn: Conn) -> Protocol | None:
+        """The protocol of this connection; None if it has none, or is not open."""
+        return self.own.get(conn, NOTHING).protocol
+
+    def sessions(self, name: str) -> tuple[Conn, ...]:
+        """The open connections of a protocol; may be called from any thread."""
+        return tuple(self._sessions.get(name, ()))
+
+    def _end_session(self, conn: Conn, own: Own) -> None:
+        """Forget a connection that was one of its protocol."""
+        if own.protocol is not None:
+            del self._sessions[own.protocol.name][conn]
+
     def end(self, conn: Conn) -> None:
         """Drop the context of a connection whose end the program has returned from; its callbacks
         are kept for `close`.
         """
         self.close_texts.pop(conn, None)
         own = self.own.pop(conn, NOTHING)
+        self._end_session(conn, own)
         if own.callbacks is not None:
             self.own[conn] = Own(own.callbacks, None)
 
     def drop(self, conn: Conn) -> None:
         """Drop all that belongs to a connection that is gone."""
-        self.own.pop(conn, None)
+        self._end_session(conn, self.own.pop(conn, NOTHING))
         self.close_texts.pop(conn, None)
+        self.names.pop(conn, None)
         for _, own in self._given.pop(conn, {}).values():
             if own.refused is not None:
                 call_refused(own.refused)

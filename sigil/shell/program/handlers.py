@@ -33,16 +33,16 @@ from ...core.effects import (
     SendFile,
 )
 from ...core.events import Event, HandlerReturned, Postponed
-from ...core.http.bodies import EventStream, FileBody, Poll, StreamedBody, Upgrade, without_objects
+from ...core.http.bodies import EventStream, FileBody, Poll, StreamedBody, Upgrade
 from ...core.http.request import Request
 from ...core.http.response import Response
-from ...core.http.validate import check_callbacks, type_name
+from ...core.http.validate import type_name
 from ...core.server.slots import find_client
 from ...core.server.state import Server
 from .body_sources import BodySources, LateChunk, Spawn, close_iterator
 from .callback_table import CallbackTable
 from .callbacks import CallbackRunner
-from .connection_programs import NOTHING, Own, call_refused, has_any
+from .connection_programs import NOTHING, call_refused
 from .deferred import Deferred
 from .handler_errors import HandlerError, failed, handler_error, internal_error
 from .host import Host
@@ -51,6 +51,7 @@ from .lifespan import Lifespan
 from .piece_handlers import PieceHandlers, asks_above
 from .run_queue import RunQueue, Work
 from .tracebacks import EXIT_EXCEPTIONS, is_cancellation
+from .upgrades import Unmade, Upgrades
 
 HandlerResult: TypeAlias = Response | Deferred | None
 """What a handler returns: a response, one that comes later, or None for a 404."""
@@ -100,6 +101,7 @@ class Application:
         self.run_queue = RunQueue(max_seconds, clock)
         """User code that waits for its turn."""
         self.callbacks = CallbackRunner(server, callbacks, events, self.run_queue)
+        self.upgrades = Upgrades(callbacks, self._guard)
         self._pieces = PieceHandlers(handler, server._post, self._guard, events, self._to_event)
         self.sources = BodySources(server._post, events, self._guard, self.run_queue)
         self.lifespan = Lifespan(server, handler, self._guard)
@@ -355,12 +357,10 @@ class Application:
         """
         own = NOTHING
         if isinstance(body, Upgrade):
-            own = Own(body.callbacks, body.context, body.refused)
-            problem = check_callbacks(own.callbacks)
-            if problem is not None:
-                return internal_error(ticket, request, problem)
-            if has_any(own) or own.refused is not None:
-                response = response.replace(body=without_objects(body))
+            prepared = self.upgrades.prepare(request, response, body)
+            if isinstance(prepared, Unmade):
+                return internal_error(ticket, request, prepared.text, prepared.error)
+            response, own = prepared
         self.callbacks.programs.give(ticket, request, own)
         return HandlerReturned(ticket, (response,))
 

@@ -17,14 +17,20 @@ from zstandard import ZstdDecompressor
 from ...core.broadcast.encoding import Encoding
 from ...core.http.request import Request
 from ...core.parse_result import Malformed
-from ...core.websocket.fragments import CompressedMessage, Message, decompress
+from ...core.websocket.fragments import (
+    CompressedFragment,
+    CompressedMessage,
+    Fragment,
+    Message,
+    decompress,
+)
 from ...core.websocket.frames import FrameRules, Opcode, encode_close, encode_masked
 from ...core.websocket.messages import (
     BETWEEN_MESSAGES,
     Close,
+    Item,
     MessageReader,
     Ping,
-    Pong,
     receive_data,
 )
 from ..answers import Answer, BadAnswer, read_answers
@@ -273,8 +279,9 @@ class WebSocketClient(SimulatedClient):
         """Bytes received of a frame that is not complete."""
         return self.parsed_len - self.start - self._received_len if self.is_upgraded else 0
 
-    def _take(self, item: Message | Ping | Pong | Close | CompressedMessage) -> None:
+    def _take(self, item: Item) -> None:
         """Take one message or control frame."""
+        assert not isinstance(item, Fragment | CompressedFragment), "it reads whole messages"
         if isinstance(item, CompressedMessage):
             message = decompress(item, 2**30)
             if isinstance(message, Malformed):

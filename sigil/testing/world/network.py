@@ -17,7 +17,7 @@ from ...core.conn import Peer
 from ...core.effects import Interest
 from ...core.events import Accepted, Event, Segment
 from ...core.limits import Limits
-from ..kernel import Kernel, Wire
+from ..kernel import Admitted, Kernel, Wire
 
 
 class Behaviour(NamedTuple):
@@ -88,9 +88,10 @@ class UnreliableKernel(Kernel):
         self.is_reliable = False
         """All that is ready is reported at once."""
 
-    def accept(self, max_count: int) -> list[Event]:
+    def accept(self, max_count: int, admitted: Admitted = list) -> list[Event]:
         """The events of some of the new connections."""
-        events = super().accept(max_count if self.is_reliable else self._rng.randint(0, max_count))
+        count = max_count if self.is_reliable else self._rng.randint(0, max_count)
+        events = super().accept(count, admitted)
         assert all(isinstance(event, Accepted) for event in events)
         return events
 

@@ -102,6 +102,8 @@ NOT_MEMORY = {
     "max_chunk_extension_len": "extensions are counted and discarded, not held",
     "max_small_chunks": "chunks are counted; what is in them is part of the body",
     "min_chunk_len": "chunks are counted; what is in them is part of the body",
+    "max_ws_piece_len": "a piece is part of a message; counted if the program takes pieces",
+    "max_ws_streamed_len": "a message in pieces, of which `max_ws_piece_len` is held",
     "max_ws_small_fragments": "fragments are counted; what is in them is part of the message",
     "min_ws_fragment_len": "fragments are counted; what is in them is part of the message",
     "max_ws_control_frames_per_second": "a rate",
@@ -244,3 +246,12 @@ def test_a_bound_counts_by_either_of_its_names() -> None:
 
 def test_the_defaults_are_a_bound_that_a_small_machine_can_promise() -> None:
     assert footprint(Limits()) < 2 * 2**30
+
+
+def test_a_program_that_takes_messages_in_pieces_needs_more_for_each_websocket() -> None:
+    limits = Limits()
+    more = footprint(limits, ws_fragment=True) - footprint(limits)
+    assert more > limits.max_ws_connection_cnt * limits.max_ws_piece_len
+    assert footprint(limits._replace(max_ws_piece_len=2**17), ws_fragment=True) > more
+    plain = limits._replace(permessage_deflate=False)
+    assert footprint(plain, ws_fragment=True) == footprint(plain)

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from sigil.core.limits import Limits, within_descriptors
-from sigil.shell.loop.descriptors import descriptors_left, soft_limit
+from sigil.core.limits import Limits
+from sigil.shell.loop.descriptors import descriptors_left, soft_limit, within_descriptors
 from tests.support.subprocesses import lines_of
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="counted as Linux does")
