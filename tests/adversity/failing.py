@@ -117,8 +117,10 @@ class CountedSocket(socket.socket):
 
 for _name in (
     "bind",
+    "connect",
     "getpeername",
     "getsockname",
+    "getsockopt",
     "listen",
     "recv",
     "send",

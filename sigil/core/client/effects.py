@@ -124,21 +124,24 @@ class PullBody(Value):
 
 @final
 class GiveHead(Value):
-    """Give the program the head of the final response to a request. `uri` is what was asked in the
-    end, `history` are the redirects that led there: what was asked, and how it was answered.
+    """Give the program the head of the final response to a request, which came by a connection.
+    `uri` is what was asked in the end, `history` are the redirects that led there: what was asked,
+    and how it was answered.
     """
 
-    __match_args__ = ("request", "head", "uri", "history")
+    __match_args__ = ("request", "connection", "head", "uri", "history")
     __slots__ = __match_args__
 
     def __init__(
         self,
         request: int,
+        connection: int,
         head: ResponseHead,
         uri: Uri,
         history: tuple[tuple[Uri, ResponseHead], ...],
     ) -> None:
         self.request: Final = request
+        self.connection: Final = connection
         self.head: Final = head
         self.uri: Final = uri
         self.history: Final = history

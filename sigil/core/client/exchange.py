@@ -231,7 +231,7 @@ def _on_head(
             pause_call(draft, call, delay)
             return
         if not _is_too_large(draft, connection, call, reader):
-            draft.order(GiveHead(call.number, head, outgoing.uri, call.history))
+            draft.order(GiveHead(call.number, connection.number, head, outgoing.uri, call.history))
             _receive_body(draft, connection, call, head, reader, rest)
         return
     _drain(draft, connection, call, head, reader, rest)  # before: it may serve what follows

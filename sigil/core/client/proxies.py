@@ -83,7 +83,8 @@ def is_exempt(uri: Uri, name: str) -> bool:
     if name == "*":
         return True
     host, colon, port = name.rpartition(":")
-    if colon and port.isdigit() and ":" not in host.rstrip("]").removeprefix("["):
+    has_port = colon and port.isdigit() and (":" not in host or host.endswith("]"))
+    if has_port:
         if int(port[:6]) != uri.port:
             return False
         name = host

@@ -28,6 +28,7 @@ _BEGINNING: Final = b"HTTP/1."
 _TLS_RECORDS: Final = (b"\x15\x03", b"\x16\x03")
 STATUS_LINE_MAX: Final = 1_024
 """Bytes of a status line: a reason phrase is a few words."""
+_BAD_LINE: Final = "the status line is malformed or too long"
 UNTIL_CLOSE: Final = 2**61
 """What is left of a body that ends with the connection."""
 _BODILESS: Final = frozenset((204, 304))
@@ -73,7 +74,7 @@ def parse_response_head(
     line = _STATUS_LINE.fullmatch(data, 0, line_end) if line_end >= 0 else None
     if line is None:
         error = _check_partial(data[:size], limits)
-        return malformed("the status line is malformed") if error is None else error
+        return malformed(_BAD_LINE) if error is None else error
     block = data[line_end + 2 : size]
     if ILLEGAL_IN_HEAD.search(block) is not None:
         return malformed("the head contains a control character, or half of a line end")
@@ -103,10 +104,10 @@ def _check_partial(data: bytes, limits: ClientLimits) -> Malformed | None:
     if line_end < 0:
         line = data[:STATUS_LINE_MAX].removesuffix(b"\r")
         if len(data) >= STATUS_LINE_MAX or ILLEGAL_IN_HEAD.search(line) is not None:
-            return malformed("the status line is malformed or too long")
+            return malformed(_BAD_LINE)
         return None
     if _STATUS_LINE.fullmatch(data, 0, line_end) is None:
-        return malformed("the status line is malformed")
+        return malformed(_BAD_LINE)
     if ILLEGAL_IN_HEAD.search(data, line_end, limits.max_response_header_len) is not None:
         return malformed("the head contains a control character, or half of a line end")
     if len(data) > limits.max_response_header_len:

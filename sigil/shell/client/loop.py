@@ -83,7 +83,11 @@ class ClientLoop:
         self.agent: Agent = make_agent(limits, user_agent, proxies, reading.now, reading.unix_time)
         self._poller = Poller()
         self._mailbox: Mailbox[ClientEvent | Callable[[], object]] = Mailbox(lambda item: None)
-        self._mailbox.open(self._poller)
+        try:
+            self._mailbox.open(self._poller)
+        except BaseException:
+            self._poller.close()
+            raise
         resolver = Resolver(limits.max_resolver_threads, self._mailbox.put, lookup)
         self.sockets = Sockets(self._poller, resolver)
         self._receivers: dict[int, Receiver] = {}
@@ -115,8 +119,22 @@ class ClientLoop:
         receiver.deferred.on_cancel(
             lambda: self.abandon(number, FailureKind.CANCELLED, "nobody waits for it any more")
         )
+        if self.agent.idle_count and not self._is_running and self._thread == threading.get_ident():
+            self._look()
         self.report(RequestMade(number, outgoing, os.urandom(SEED_LEN)))
         return receiver
+
+    def _look(self) -> None:
+        """Take what has come: a connection that was closed meanwhile is not idle, and a request
+        that is not idempotent would be lost in it.
+        """
+        ready = self._poller.wait(0.0)
+        if ready:
+            self._events.append(read_clock())
+            for owner, mask in ready:
+                self._on_ready(owner, mask)
+            self._take_posted()
+            self._run()
 
     def abandon(self, request: int, kind: FailureKind, what: str) -> None:
         """Nobody wants the response to a request any more."""
@@ -316,8 +334,7 @@ class ClientLoop:
     def _give_head(self, effect: GiveHead) -> None:
         receiver = self._receivers.get(effect.request)
         if receiver is not None:
-            call = self.agent.calls.get(effect.request)
-            receiver.tls = None if call is None else self.sockets.tls_of(call.connection)
+            receiver.tls = self.sockets.tls_of(effect.connection)
             receiver.head(effect)
 
     def _give_body(self, effect: GiveBody) -> None:

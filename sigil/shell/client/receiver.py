@@ -89,7 +89,7 @@ class Receiver:
         try:
             self._decoder = make_decoder(content_codings(head.headers))
         except BadCoding as error:
-            self._give_up(DecodingError(f"the body cannot be decoded: {error}"))
+            self._give_up(DecodingError(self._about(f"the body cannot be decoded: {error}")))
             return
         history = tuple(self._redirect(uri, past) for uri, past in effect.history)
         stream = None

@@ -68,12 +68,12 @@ class Sockets:
             case Connect():
                 return _begin_attempt(transport, effect, self._poller)
             case UseAttempt():
-                transport.use(effect.attempt)
+                return transport.use(effect.attempt)
             case StartTls():
                 return self._start_tls(transport, effect)
             case SetReading():
                 transport.is_wanted = effect.is_wanted
-                transport.watch()
+                return transport.watch()
             case CloseConnection():
                 del self._transports[number]
                 transport.close()

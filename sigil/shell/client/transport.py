@@ -91,8 +91,8 @@ class Transport:
 
     # -- connecting --------------------------------------------------------------------------------
 
-    def use(self, place: int) -> None:
-        """Keep the attempt that has connected, and give up the others."""
+    def use(self, place: int) -> ClientEvent | None:
+        """Keep the attempt that has connected, and give up the others; an event if it broke."""
         for attempt in self.attempts.values():
             if attempt.place != place:
                 self._poller.forget(attempt.sock.fileno())
@@ -102,7 +102,7 @@ class Transport:
         self.attempts.clear()
         with suppress(OSError):
             self.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.watch()
+        return self.watch()
 
     def secure(
         self, context: ssl.SSLContext, server_name: str, buffers: TlsBuffers
@@ -133,8 +133,10 @@ class Transport:
         if is_over:
             self.is_shaking = False
             self.tls = stream.facts()
-        self.watch()
-        return HandshakeDone(self.connection) if is_over else None
+        broken = self.watch()
+        if broken is None:
+            return HandshakeDone(self.connection) if is_over else None
+        return HandshakeFailed(self.connection, broken.error, False)
 
     # -- sending -----------------------------------------------------------------------------------
 
@@ -189,27 +191,29 @@ class Transport:
                 return self._blocked()
             except OSError as error:
                 return self._send_failed(error)
-        self.watch()
-        return None
+        return self.watch()
 
     def _blocked(self) -> ClientEvent:
-        self.watch()
-        return SendBlocked(self.connection)
+        broken = self.watch()
+        return SendBlocked(self.connection) if broken is None else broken
 
     # -- readiness ---------------------------------------------------------------------------------
 
-    def watch(self) -> None:
-        """Watch the socket for what is waited for; OSError is for the next read to find."""
+    def watch(self) -> ConnectionBroken | None:
+        """Watch the socket for what is waited for; an event if that cannot be."""
         stream = self.stream
         if stream is None:
-            return
+            return None
         interest = Interest.READ if self.is_wanted or self.is_shaking else Interest.NOTHING
         held = isinstance(stream, TlsSocket) and stream.held_len
         wanted = int(interest) | (Interest.WRITE if self.pending or held else 0)
         if wanted != self.interest:
             self.interest = wanted
-            with suppress(OSError):
+            try:
                 self._poller.watch(stream.fileno(), wanted, self)
+            except OSError as error:
+                return ConnectionBroken(self.connection, os_error_text(error))
+        return None
 
     def ready(self, ready: int, max_len: int) -> list[ClientEvent]:
         """What has happened on a socket that is ready."""
@@ -247,7 +251,9 @@ class Transport:
         except OSError as error:
             return ConnectionBroken(self.connection, os_error_text(error))
         if isinstance(stream, TlsSocket) and stream.held_len:
-            self.watch()  # what TLS has to answer was not taken
+            broken = self.watch()  # what TLS has to answer was not taken
+            if broken is not None:
+                return broken
         return DataReceived(self.connection, data) if data else EndReceived(self.connection)
 
     def unwatch(self) -> None:

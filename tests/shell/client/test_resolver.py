@@ -1,0 +1,74 @@
+"""Looking hosts up in threads: a few, which end."""
+
+import threading
+from queue import SimpleQueue
+
+import pytest
+
+from sigil.client import Client, ClientLimits, RequestTimeout, ResolveError
+from sigil.core.client.events import Resolved, ResolveFailed
+from sigil.core.client.racing import Address
+from sigil.shell.client.resolver import Answer, Resolver, look_up
+from tests.support.answering import answering, sends
+from tests.support.servers import PATIENCE
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def test_the_operating_system_is_asked() -> None:
+    assert Address(4, "127.0.0.1", 80) in look_up("localhost", 80)
+    with pytest.raises(OSError):
+        look_up("nobody.invalid", 80)
+
+
+def test_no_more_threads_than_allowed_and_every_question_is_answered() -> None:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    running: list[int] = []
+    most: list[int] = []
+    gate = threading.Event()
+
+    def lookup(host: str, port: int) -> tuple[Address, ...]:
+        running.append(1)
+        most.append(len(running))
+        gate.wait(PATIENCE)
+        running.pop()
+        if host == "bad":
+            raise UnicodeError("no name")
+        return (Address(4, host, port),)
+
+    resolver = Resolver(3, answers.put, lookup)
+    hosts = [f"h{number}" for number in range(9)]
+    for number, host in enumerate([*hosts, "bad"]):
+        resolver.ask(number, host, 80)
+    gate.set()
+    found = sorted((answers.get(timeout=PATIENCE) for _ in range(10)), key=lambda a: a.connection)
+    assert found[0] == Resolved(0, (Address(4, "h0", 80),))
+    assert found[9] == ResolveFailed(9, "no name")
+    assert max(most) <= 3
+    resolver.close()
+
+
+def test_a_slow_resolver_holds_up_nobody() -> None:
+    gate = threading.Event()
+
+    def lookup(host: str, port: int) -> tuple[Address, ...]:
+        if host == "slow.example":
+            gate.wait(PATIENCE)
+        return (Address(4, "127.0.0.1", port),)
+
+    limits = ClientLimits(max_resolver_threads=2)
+    with answering(sends(OK)) as port, Client(lookup=lookup, limits=limits, proxy=False) as client:
+        slow = client.get(f"http://slow.example:{port}/", timeout=0.3)
+        assert client.run(client.get(f"http://quick.example:{port}/")).text() == "ok"
+        with pytest.raises(RequestTimeout):
+            client.run(slow)
+        gate.set()
+    assert issubclass(ResolveError, OSError)
+
+
+def test_the_next_address_is_tried_when_one_is_refused() -> None:
+    def lookup(host: str, port: int) -> tuple[Address, ...]:
+        return (Address(4, "127.0.0.2", 1), Address(4, "127.0.0.1", port))
+
+    with answering(sends(OK)) as port, Client(lookup=lookup, proxy=False) as client:
+        assert client.run(client.get(f"http://two.example:{port}/")).text() == "ok"
