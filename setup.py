@@ -32,6 +32,7 @@ COMPILED = (
     "sigil/shell/loop/clock.py",
     "sigil/shell/loop/connection_socket.py",
     "sigil/shell/loop/engine.py",
+    "sigil/shell/loop/fan_out.py",
     "sigil/shell/loop/mailbox.py",
     "sigil/shell/loop/poller.py",
     "sigil/shell/loop/send_buffer.py",

@@ -50,6 +50,7 @@ READING_ORDER = (
     ("stage",),
     ("websocket",),
     ("broadcast",),
+    ("securing",),
     ("control", "events", "effects"),
     ("connection",),
     ("server",),

@@ -66,6 +66,9 @@ class CloseReason(IntEnum):
     WS_OVERHEAD = -46
     BAD_PROXY_HEADER = -47
     PROGRAM_TIMEOUT = -48
+    TLS_HANDSHAKE_FAILED = -49
+    TLS_HANDSHAKE_TIMEOUT = -50
+    TLS_EXPECTED = -51
 
 
 class CloseInfo(NamedTuple):
@@ -182,6 +185,13 @@ CLOSE_INFO: Final = {
     ),
     CloseReason.PROGRAM_TIMEOUT: CloseInfo(
         "the time is over that the program behind this server has set for it", 503, 1008
+    ),
+    CloseReason.TLS_HANDSHAKE_FAILED: CloseInfo("the TLS handshake failed", 0, 1002),
+    CloseReason.TLS_HANDSHAKE_TIMEOUT: CloseInfo("the TLS handshake did not end in time", 0, 1002),
+    CloseReason.TLS_EXPECTED: CloseInfo(
+        "this port expects TLS: use https:// in the place of http:// (or wss:// for ws://)",
+        400,
+        1002,
     ),
 }
 

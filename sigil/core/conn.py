@@ -10,6 +10,7 @@ are found by them.
 
 from typing import Final, final
 
+from .tls import Tls
 from .value import Value
 
 _PATH_STARTS: Final = ("", "/", "@", ".")
@@ -63,18 +64,24 @@ class Ticket(Value):
 @final
 class Peer(Value):
     """The address of the other end, as the operating system gives it: host and port, or path and 0
-    for a Unix socket, whose path is empty unless the other end has bound itself to one.
+    for a Unix socket, whose path is empty unless the other end has bound itself to one. `tls` is
+    what TLS has settled with it, None without TLS.
 
     As a str it is `host:port`, `[host]:port` for an IPv6 address, `host` alone without a port, and
     `unix:path`.
     """
 
-    __match_args__ = ("host", "port")
+    __match_args__ = ("host", "port", "tls")
     __slots__ = __match_args__
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, tls: Tls | None = None) -> None:
         self.host: Final = host
         self.port: Final = port
+        self.tls: Final = tls
+
+    def over(self, tls: Tls | None) -> "Peer":
+        """The peer, with which TLS has settled this."""
+        return Peer(self.host, self.port, tls)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -18,6 +18,7 @@ from .close_reasons import CloseReason
 from .conn import Conn, Peer, Ticket
 from .events import Segment
 from .http.request import Request
+from .securing import StartTls
 from .value import Value
 from .websocket.fragments import AnyMessage
 
@@ -367,13 +368,16 @@ class ReadSendQueue(Value):
 
 @final
 class Drop(Value):
-    """Close the socket of `conn` at once, and everything that works for the connection."""
+    """Close the socket of `conn` at once, and everything that works for the connection. Over TLS
+    the end is said (close_notify) if it `is_complete`: nothing that had begun is cut off by it.
+    """
 
-    __match_args__ = ("conn",)
+    __match_args__ = ("conn", "is_complete")
     __slots__ = __match_args__
 
-    def __init__(self, conn: Conn) -> None:
+    def __init__(self, conn: Conn, is_complete: bool = False) -> None:
         self.conn: Final = conn
+        self.is_complete: Final = is_complete
 
 
 SERVER_LOG: Final = "sigil.server"
@@ -440,5 +444,5 @@ Effect: TypeAlias = (
     Adopt | Reject | CallOpen | CallClose | CallWsOpen | Deliver | DeliverCompressed | CallWsClose
     | CallWsDrain | CallWritable | CallSseOpen | CallSseClose | Handle | AskBody | HandlePieces
     | BodyPiece | Pull | SendFile | CloseBody | Send | FanOut | Watch | LimitUnsent | ReadSendQueue
-    | Drop | Log | AccessLog
+    | Drop | Log | AccessLog | StartTls
 )  # fmt: skip

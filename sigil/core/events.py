@@ -19,6 +19,7 @@ from .control import DeliveryHeld, ReadingAllowed, TimeoutRequested, WritableReq
 from .http.request import Request
 from .http.response import Response
 from .parse_result import Malformed
+from .securing import HandshakeFailed, Secured
 from .topics import Topic
 from .value import Value
 
@@ -71,15 +72,16 @@ class InputRead(Value):
 @final
 class Accepted(Value):
     """A new connection was accepted; `socket_id` is the shell's number for it until `Adopt` or
-    `Reject` decides about it.
+    `Reject` decides about it. With `is_tls` it begins with a TLS handshake.
     """
 
-    __match_args__ = ("socket_id", "peer")
+    __match_args__ = ("socket_id", "peer", "is_tls")
     __slots__ = __match_args__
 
-    def __init__(self, socket_id: int, peer: Peer) -> None:
+    def __init__(self, socket_id: int, peer: Peer, is_tls: bool = False) -> None:
         self.socket_id: Final = socket_id
         self.peer: Final = peer
+        self.is_tls: Final = is_tls
 
 
 @final
@@ -408,8 +410,8 @@ Event: TypeAlias = (
     | ConnectionLost | CloseRequested | HandlerReturned | HandlerFailed | Postponed | BodyChosen
     | BodyWanted | StreamChunk | StreamEnded | FileSent | Stalled | FanOutStalled | Writable
     | SendQueueRead | Delivered | DeliveryHeld | SendMessages | Publish | UpstreamJoined
-    | UpstreamPublished | Subscribe
-    | ReadingAllowed | WritableRequested | TimeoutRequested | Flush | Stop
+    | UpstreamPublished | Subscribe | ReadingAllowed | WritableRequested | TimeoutRequested | Flush
+    | Stop | Secured | HandshakeFailed
 )  # fmt: skip
 
 
@@ -432,18 +434,17 @@ def conn_of(event: Event) -> Conn | None:
             | DeliveryHeld()
             | SendMessages()
             | Subscribe()
-            | ReadingAllowed()
-            | WritableRequested()
-            | TimeoutRequested()
             | FanOutStalled()
             | Flush()
         ):
             return event.conn
+        case ReadingAllowed() | WritableRequested() | TimeoutRequested():
+            return event.conn
+        case Secured() | HandshakeFailed():
+            return event.conn
         case TickStarted() | TimeRead() | InputRead() | Publish() | Stop():
             return None
-        case UpstreamJoined() | UpstreamPublished():
-            return None
-        case Accepted() | DescriptorsExhausted():
+        case UpstreamJoined() | UpstreamPublished() | Accepted() | DescriptorsExhausted():
             return None
         case _:
             assert_never(event)

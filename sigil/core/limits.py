@@ -103,6 +103,11 @@ class Limits(NamedTuple):
     messages are neither read nor parsed until it takes some. Nor are they while so much is held
     behind a response that is to come first, nor behind a stream until it ends.
     """
+    max_tls_held_len: int = 65_536
+    """Bytes of what one client is sent over TLS that are encrypted before the kernel is asked to
+    take them, and so the most that is held of them if it does not: a few records, so that a system
+    call is cheap for each. They count beside `max_outbox_len`.
+    """
     date_header: bool = True
     """True: responses have a Date, as RFC 9110 section 6.6.1 wants of a server with a clock. False
     leaves it out, for peers that compare responses byte for byte.
@@ -332,6 +337,10 @@ class Limits(NamedTuple):
     """Seconds that `shutdown` of the handler is waited for when the last connection has closed: as
     long as orchestrators give a process to end. After that the server ends without it.
     """
+    tls_handshake_timeout: float = 10.0
+    """Seconds for the TLS handshake of a connection, which is a few packets each way, and some of
+    them may be lost. After that it is closed.
+    """
     linger_timeout: float = 2.0
     """Seconds for which the client may go on sending after the last byte of the last response.
     After that the connection is closed.
@@ -368,6 +377,11 @@ class Limits(NamedTuple):
     the payload of a frame, in the place of their shares of the above: they cost next to nothing but
     to be copied, and each read as much as a small request. Whoever was read longest ago is first,
     and each may be read a sixteenth of this at least. The rest is read in the next ticks.
+    """
+    max_tls_handshakes_per_tick: int = 8
+    """TLS handshakes that go on in one tick: each may cost the signature of a private key, a
+    millisecond if that is RSA, and a crowd of newcomers leaves time for those that are open. The
+    others go on in the next tick.
     """
     max_rounds_per_tick: int = 32
     """Rounds of effects and the events that they cause in one tick: an endless stream would make
@@ -420,4 +434,5 @@ def shortest_timeout(limits: Limits) -> float:
         limits.ws_ping_interval,
         limits.ws_pong_timeout,
         limits.ws_close_timeout,
+        limits.tls_handshake_timeout,
     )

@@ -37,6 +37,8 @@ _AT_LEAST_ONE: Final = frozenset(
         "max_body_read_len_per_tick",
         "max_body_piece_len",
         "max_rounds_per_tick",
+        "max_tls_handshakes_per_tick",
+        "max_tls_held_len",
         "outgoing_buffer_sz",
         "max_ws_send_frame_cnt",
         "max_ws_control_frames_per_second",

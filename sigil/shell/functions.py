@@ -50,6 +50,7 @@ async def http_server_serve(server: Ticked) -> None:
     await serve(server)
 
 
+http_server_reload_tls = HttpServer.reload_tls
 http_server_configure = HttpServer.configure
 http_server_listen = HttpServer.listen
 http_server_start = HttpServer.start

@@ -9,6 +9,7 @@ does.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..core.limits import Limits, without_aliases
 from .callbacks import Callbacks
@@ -17,6 +18,9 @@ from .program.protocols import Protocol, check_protocols
 from .server import HttpServer
 from .settings import ServerSettings, check_program, check_type, checked
 
+if TYPE_CHECKING:
+    import ssl
+
 
 def make_http_server(
     handler: Handler,
@@ -24,6 +28,7 @@ def make_http_server(
     host: str = "127.0.0.1",
     port: int = 8080,
     uds: str | None = None,
+    ssl_context: "ssl.SSLContext | None" = None,
     backlog: int = 128,
     timeout: float | None = None,
     max_request_size: int | None = None,
@@ -37,7 +42,9 @@ def make_http_server(
     `handler` is called with each complete `Request` and returns a `Response`, or None for a 404.
     `host` is an address or a name, whose addresses are all listened on; `port` 0 picks a free one,
     the same for all. `uds` is the path of a Unix socket to listen on instead; its file is made for
-    its owner and group, replaced if nobody listens on it, and removed at the end. `timeout`
+    its owner and group, replaced if nobody listens on it, and removed at the end. With an
+    `ssl_context`, of `sigil.tls.server_context` or of `ssl` itself, all of that is served over TLS;
+    the context is the server's from then on, which makes it say `http/1.1` by ALPN. `timeout`
     (seconds) and `max_request_size` (bytes), if given, override `Limits.body_timeout` and
     `Limits.max_body_len`, whose defaults are 30 s and 10 MiB.
     `protocols` are those of WebSockets, each with callbacks and a state for each session: that
@@ -67,6 +74,15 @@ def make_http_server(
     if max_request_size is not None:
         limits = limits._replace(max_body_len=max_request_size, max_request_len=None)
     settings = ServerSettings(
-        handler, host, port, backlog, limits, callbacks or Callbacks(), uds, tuple(protocols), user
+        handler,
+        host,
+        port,
+        backlog,
+        limits,
+        callbacks or Callbacks(),
+        uds,
+        tuple(protocols),
+        user,
+        ssl_context,
     )
     return HttpServer(checked(settings))

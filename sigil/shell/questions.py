@@ -18,6 +18,7 @@ from ..core.connection.websocket_send import buffered_amount
 from ..core.limits import Limits
 from ..core.server.slots import clients_of, find_client
 from ..core.server.state import Server
+from ..core.tls import TlsPeer, tls_peer
 from ..core.topics import Topic
 from .arguments import check_conn, check_topic, check_topic_of_message
 from .loop.engine import Engine
@@ -69,6 +70,13 @@ class Questions(Stager):
         check_conn(conn)
         client = find_client(self.state.slots, conn)
         return None if client is None else client.peer
+
+    def is_ssl(self, conn: Conn) -> TlsPeer:
+        """What TLS says about the client at the other end: NONE without TLS, and for a connection
+        that is gone; VERIFIED if it has a certificate of one of our authorities, else UNVERIFIED.
+        """
+        peer = self.peer(conn)
+        return tls_peer(None if peer is None else peer.tls)
 
     def position(self) -> str:
         """The position of the last message published, written `<epoch>-<n>`; before the first
@@ -130,6 +138,7 @@ def http_server_runs_coroutines(server: Questions) -> bool:
 
 
 http_server_clients = Questions.clients
+http_server_is_ssl = Questions.is_ssl
 http_server_peer = Questions.peer
 http_server_position = Questions.position
 http_server_retained = Questions.retained

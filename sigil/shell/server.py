@@ -20,7 +20,7 @@ from contextlib import ExitStack, suppress
 
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
-from ..core.events import Accepted, DescriptorsExhausted, InputRead, TickStarted
+from ..core.events import DescriptorsExhausted, InputRead, TickStarted
 from ..core.limits import Limits, read_share_len
 from ..core.server.admission import accept_room, max_accepts
 from ..core.server.clock import is_due
@@ -28,6 +28,7 @@ from ..core.server.state import Server, ServerState, make_server
 from ..core.server.stats import Stats, stats
 from .hosts.thread import ServerThread
 from .loop.acceptor import Acceptor
+from .loop.body_turns import unread_of
 from .loop.clock import read_clock
 from .loop.descriptors import limits_for_process
 from .loop.engine import Engine
@@ -36,7 +37,7 @@ from .loop.kernel_buffer import first_mark
 from .loop.last_look import accept_before_close, read_before_stop
 from .loop.listen import check_sockets, open_asked, removing_socket_file
 from .loop.poller import Poller
-from .loop.sockets import Ready, Sockets, unread_of
+from .loop.sockets import Ready, Sockets
 from .members import Attached, Hosting
 from .program.handlers import Application, Handler
 from .program.logs import write_log
@@ -52,7 +53,7 @@ class HttpServer(Hosting):
     # there is nothing else to be set: a handler that is assigned would not be called
     # fmt: off
     __slots__ = (
-        "__weakref__", "_host", "_port", "_read_offset", "_settings", "_waits_when_full",
+        "__weakref__", "_host", "_port", "_read_offset", "_waits_when_full",
     )
     # fmt: on
 
@@ -150,7 +151,7 @@ class HttpServer(Hosting):
         unless `others_accept()` says that other processes will. `pause` is for how many seconds
         nobody is accepted behind those who were: so processes that share a socket share a burst.
         OSError with the address if that cannot be; TypeError for what is no socket, and for an
-        SSLSocket, since TLS is not served yet.  Twice is once.
+        SSLSocket: TLS is served on plain ones, with an `ssl_context`. Twice is once.
         """
         given = () if sock is None else check_sockets(sock)
         if self.running:
@@ -197,7 +198,9 @@ class HttpServer(Hosting):
             self._mailbox.open(poller)
             opened.pop_all()
         self._is_watched = self._is_awake = False
-        self._sockets = Sockets(self._engine, self._application, poller)
+        self._sockets = Sockets(
+            self._engine, self._application, poller, self._make_tls(asked.ssl_context, poller)
+        )
         self._poller, self._acceptor = poller, acceptor  # from now on it is running
         self._begin_members()
         if not isinstance(name, tuple):  # a Unix socket
@@ -212,7 +215,8 @@ class HttpServer(Hosting):
         is_unix = self._settings.uds == self._host or self.running or self._has_ended
         if is_unix and not self.port:
             return f"unix:{self._host}"
-        return f"http://{Peer(self._host, self.port)}"
+        scheme = "http" if self._settings.ssl_context is None else "https"
+        return f"{scheme}://{Peer(self._host, self.port)}"
 
     def serve_in_thread(self, *, reuse: bool = False) -> "ServerThread[HttpServer]":
         """Listen, and serve from a thread of its own: `with server.serve_in_thread(): ...`, or keep
@@ -320,6 +324,7 @@ class HttpServer(Hosting):
         events, others, unread = self._sockets.process_readable_clients(ready, read_len)
         self._sockets.rejected.close_overdue(now)
         self._engine.events += events
+        left = left + self._sockets.go_on_with_handshakes(others, read_len)
         has_newcomers = False
         for other in others:
             if other is self._mailbox:
@@ -343,7 +348,7 @@ class HttpServer(Hosting):
         )
         sockets, _, error = acceptor.accept(max_count)
         self._engine.events += [
-            Accepted(self._sockets.register_accepted(sock), peer)
+            self._sockets.accepted(sock, peer)
             for sock, peer in self._application.callbacks.admitted(sockets)
         ]
         if acceptor.is_exhausted:

@@ -7,7 +7,7 @@ Rules: everything in the record is sound: `checked` is on the only way to it. It
 a server does with any of it.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.http.validate import check_callbacks
 from ..core.limits import Limits, without_aliases
@@ -15,6 +15,9 @@ from ..core.limits_check import check_limits
 from .program.callback_table import CallbackTable
 from .program.handlers import Handler
 from .program.protocols import Protocol, check_protocols
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class ServerSettings(NamedTuple):
@@ -33,6 +36,8 @@ class ServerSettings(NamedTuple):
     """The protocols of WebSockets, by subprotocol."""
     user: object = None
     """Anything that the program has given, and the server does not look at."""
+    ssl_context: "ssl.SSLContext | None" = None
+    """What TLS is served with; None for a server without TLS."""
 
 
 def check_program(handler: object, limits: object, callbacks: object) -> None:
@@ -64,4 +69,9 @@ def checked(settings: ServerSettings) -> ServerSettings:
     problem = check_limits(limits)
     if problem is not None:
         raise ValueError(problem)
+    if settings.ssl_context is not None:
+        # here, since whoever serves no TLS has no use for what it takes
+        from .tls_context import prepare
+
+        prepare(settings.ssl_context)
     return settings._replace(limits=limits, protocols=tuple(settings.protocols))

@@ -17,10 +17,10 @@ from .loop.engine import Engine
 from .loop.poller import Poller
 from .loop.sockets import Sockets
 from .messaging import NO_THREAD
-from .stopping import Stopping
+from .securing import Securing
 
 
-class Watched(Stopping):
+class Watched(Securing):
     """A server that a host loop watches."""
 
     __slots__ = ("_is_awake", "_is_watched", "_poller", "_sockets")

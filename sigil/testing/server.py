@@ -42,6 +42,7 @@ from ..core.events import (
 )
 from ..core.http.head import parse_headers_only
 from ..core.limits import Limits
+from ..core.securing import StartTls
 from ..core.server.admission import accept_room
 from ..core.server.clock import next_deadline
 from ..core.server.fold import advance
@@ -137,6 +138,7 @@ class MemoryServer(Controlling):
             Watch: kernel.watch,
             LimitUnsent: kernel.limit_unsent,
             ReadSendQueue: kernel.read_send_queue,
+            StartTls: kernel.start_tls,
             Drop: self._drop,
             Adopt: kernel.adopt,
             Reject: kernel.reject,

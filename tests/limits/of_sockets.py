@@ -8,6 +8,7 @@ Rules: nothing is timed.  It does not know the core's bounds.
 """
 
 import fcntl
+import socket
 import struct
 import sys
 import termios
@@ -21,12 +22,15 @@ from sigil import HttpServer, Limits, Response
 from sigil.core.conn import Peer
 from sigil.core.events import Accepted, InputRead, TickStarted
 from sigil.core.server import advance, make_server, stats
+from sigil.shell.loop.tls_socket import TlsSocket
 from tests.limits.row import Row
+from tests.support.certificates import client_context, server_context
 from tests.support.core_driver import looked_until
 from tests.support.requests import GET
 from tests.support.servers import MIB, Raw, hello, settle, ticking
 from tests.support.websocket_client import upgrade, websocket_clients
 
+LOCAL = "localhost"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n"
 
 
@@ -56,6 +60,54 @@ def read_much(limits: Limits, length: int) -> str:
         settle(server)
         client.send(POST + bytes(length - len(POST)))
         return two_ticks(server, lambda: server.stats().bytes_in)
+
+
+def begin_handshakes(limits: Limits, count: int) -> str:
+    """So many clients begin with a TLS handshake: how many are answered in one tick, and in two."""
+    with ExitStack() as stack:
+        server = stack.enter_context(ticking(hello, limits, ssl_context=server_context()))
+        clients = [stack.enter_context(Raw(server)) for _ in range(count)]
+        settle(server)
+        for client in clients:
+            tls = TlsSocket(client.sock, client_context(), server_side=False, server_hostname=LOCAL)
+            tls.handshake()
+
+        def answered_count() -> int:
+            for client in clients:
+                client.poll()
+            return sum(bool(client.received) for client in clients)
+
+        return two_ticks(server, answered_count)
+
+
+class _CountingSocket:
+    """A socket that takes everything, and counts in how many calls."""
+
+    family = socket.AF_UNIX
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def send(self, data: bytes) -> int:
+        self.count += 1
+        return len(data)
+
+
+def encrypt(limits: Limits, length: int) -> str:
+    """So many bytes over TLS: in how many calls the kernel gets them."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        client = TlsSocket(ours, client_context(), server_side=False, server_hostname=LOCAL)
+        server = TlsSocket(
+            theirs, server_context(), server_side=True, max_held_len=limits.max_tls_held_len
+        )
+        while not (client.handshake() and server.handshake()):
+            server.handshake()
+        counting = server.sock = _CountingSocket()  # type: ignore[assignment]
+        assert server.send(bytes(length)) == length
+        return f"in {counting.count}"
 
 
 def read_body(limits: Limits, length: int) -> str:
@@ -207,6 +259,24 @@ ROWS = (
         2_001,
         "2000, then 2000",
         "2000, then 2001",
+    ),
+    Row(
+        "max_tls_handshakes_per_tick",
+        Limits(max_tls_handshakes_per_tick=3),
+        begin_handshakes,
+        3,
+        4,
+        "3, then 3",
+        "3, then 4",
+    ),
+    Row(
+        "max_tls_held_len",
+        Limits(max_tls_held_len=20_000),
+        encrypt,
+        20_000,
+        20_001,
+        "in 1",
+        "in 2",
     ),
     Row(
         "max_rounds_per_tick",

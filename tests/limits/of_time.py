@@ -12,8 +12,13 @@ does not know sockets.
 from collections.abc import Iterator
 
 from sigil import Deferred, Limits, Request, Response
+from sigil.core.conn import Peer
+from sigil.core.effects import CallClose
+from sigil.core.events import Accepted
+from sigil.core.server import advance, make_server
 from sigil.testing import Client, WebSocket
 from tests.limits.row import GRAIN_SECONDS, JUST_BEFORE_SECONDS, Row, end_of, fate, fine
+from tests.support.core_driver import looked_until
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n"
 WINDOW_LEN = 400
@@ -42,6 +47,14 @@ def dribble(data: bytes, piece: bytes, limits: Limits, seconds: float) -> str:
         connection.send(piece)
     client.advance(seconds % 1)
     return fate(connection)
+
+
+def silent_handshake(limits: Limits, seconds: float) -> str:
+    """A connection to a server over TLS from which nothing comes."""
+    state, _ = advance(make_server(limits, 0.0, 0), [Accepted(7, Peer("h", 1), is_tls=True)])
+    state, effects = looked_until(state, seconds)
+    ends = [effect.reason.name for effect in effects if isinstance(effect, CallClose)]
+    return " ".join(ends) or "still there"
 
 
 def poll(limits: Limits, seconds: float) -> str:
@@ -384,6 +397,15 @@ ROWS = (
         "1000, OK",
     ),
     Row("shutdown_timeout", SHUTTING_DOWN, end_of_a_handler, AT, PAST, "waits", "ended"),
+    Row(
+        "tls_handshake_timeout",
+        Limits(tls_handshake_timeout=8.0),
+        silent_handshake,
+        AT,
+        PAST,
+        "still there",
+        "TLS_HANDSHAKE_TIMEOUT",
+    ),
     Row("linger_timeout", LINGERING, last_answer, AT, PAST_LINGERING, "still there", "OK"),
     Row(
         "max_user_seconds_per_tick",

@@ -12,6 +12,7 @@ survives its test. It does not know what is asked of the server.
 
 import logging
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -40,9 +41,17 @@ def make(
     callbacks: Callbacks | None = None,
     host: str = HOST,
     port: int = 0,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> HttpServer:
     """A server on a free port.  The handler may be wrong on purpose, so its type is not checked."""
-    return make_http_server(handler, host=host, port=port, limits=limits, callbacks=callbacks)  # type: ignore[arg-type]
+    return make_http_server(
+        handler,  # type: ignore[arg-type]
+        host=host,
+        port=port,
+        limits=limits,
+        callbacks=callbacks,
+        ssl_context=ssl_context,
+    )
 
 
 @contextmanager
@@ -50,11 +59,12 @@ def ticking(
     handler: Callable[..., object] = hello,
     limits: Limits | None = None,
     callbacks: Callbacks | None = None,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> Iterator[HttpServer]:
     """A listening server that the test ticks itself; it is stopped at the end, whatever
     happened.
     """
-    server = make(handler, limits, callbacks)
+    server = make(handler, limits, callbacks, ssl_context=ssl_context)
     server.listen()
     try:
         yield server

@@ -7,6 +7,7 @@ sizes, no clocks.  It does not know who times out.
 from sigil.core.limits import Limits
 
 SECOND = Limits(
+    tls_handshake_timeout=1.0,
     header_timeout=1.0,
     body_timeout=1.0,
     response_timeout=1.0,

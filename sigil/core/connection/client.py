@@ -59,6 +59,10 @@ class Phase(IntEnum):
     """
     PROXY = 8
     """They are the header of the PROXY protocol, before the first request."""
+    PROXY_TLS = 9
+    """They are that header, before TLS."""
+    TLS = 10
+    """None arrive: the shell is at the handshake of TLS."""
 
 
 class BodyMode(IntEnum):
@@ -141,6 +145,8 @@ DELIVERING: Final = IDLE_HTTP.replace(phase=Phase.DELIVERING)
 EVENT_STREAM: Final = IDLE_HTTP.replace(phase=Phase.EVENT_STREAM)
 DROPPED: Final = IDLE_HTTP.replace(phase=Phase.DROPPED)
 PROXIED: Final = IDLE_HTTP.replace(phase=Phase.PROXY)
+PROXIED_TLS: Final = IDLE_HTTP.replace(phase=Phase.PROXY_TLS)
+SECURING: Final = IDLE_HTTP.replace(phase=Phase.TLS)
 
 
 @final

@@ -47,6 +47,15 @@ def websocket_of(client: Client) -> WebSocket:
     return client.websocket
 
 
+def is_complete(client: Client) -> bool:
+    """True for a connection over TLS with nothing under way: what it was sent can be told from what
+    is cut off, and its end may be said.
+    """
+    if client.peer.tls is None or client.subscriber is not None or client.outstanding:
+        return False
+    return not client.outgoing.outbox and client.outgoing.streaming is None
+
+
 def is_in_cohort(client: Client) -> bool:
     """True for a subscriber that is where its cohort is."""
     subscriber = client.subscriber

@@ -26,6 +26,8 @@ from .client import (
     IDLE_HTTP,
     IDLE_WEBSOCKET,
     PROXIED,
+    PROXIED_TLS,
+    SECURING,
     WHOLE,
     BodyMode,
     BodyPace,
@@ -90,6 +92,8 @@ class Waiting(IntEnum):
     """
     POLL = 13
     """Something that is published, for the answer to a long-poll."""
+    HANDSHAKE = 14
+    """The end of the TLS handshake."""
 
 
 WITH_HEARTBEATS: Final = (Waiting.PING, Waiting.PONG, Waiting.CALLBACK)
@@ -111,6 +115,7 @@ _WANTED: Final = BodyMode.WANTED
 _LINGER: Final = Phase.LINGER
 _EVENT_STREAM: Final = Phase.EVENT_STREAM
 _DROPPED: Final = Phase.DROPPED
+_TLS: Final = Phase.TLS
 _OPEN: Final = CloseState.OPEN
 _READING: Final = (Interest.READ, Interest.BOTH)
 _INTERESTS: Final = (Interest.NOTHING, Interest.READ, Interest.WRITE, Interest.BOTH)
@@ -142,6 +147,8 @@ def waiting_for(client: Client) -> Waiting:
             return _CALLBACK if is_held(outgoing) else _BODY_END
     if client.outstanding:
         return _program_waited_for(client)
+    if phase is _TLS:
+        return Waiting.HANDSHAKE
     if is_held(outgoing) and not client.incoming.peer_half_closed:
         return _CALLBACK
     return _IDLE if client.incoming.buffer in _NOTHING_YET else Waiting.HEADER
@@ -264,6 +271,7 @@ TIMEOUTS: Final[dict[Waiting, tuple[Timeout, RateDeadline | None]]] = {
     Waiting.CLOSE: (lambda limits: limits.ws_close_timeout, None),
     Waiting.CALLBACK: (lambda limits: inf, None),
     Waiting.POLL: (lambda limits: limits.max_poll_timeout, None),
+    Waiting.HANDSHAKE: (lambda limits: limits.tls_handshake_timeout, None),
     Waiting.HANGUP: (
         lambda limits: min(limits.half_closed_timeout, limits.response_timeout),
         None,
@@ -382,7 +390,16 @@ def _intern(incoming: Incoming) -> Incoming:
 
 _SHARED: Final = {
     record.phase: record
-    for record in (IDLE_HTTP, IDLE_WEBSOCKET, DELIVERING, EVENT_STREAM, DROPPED, PROXIED)
+    for record in (
+        IDLE_HTTP,
+        IDLE_WEBSOCKET,
+        DELIVERING,
+        EVENT_STREAM,
+        DROPPED,
+        PROXIED,
+        PROXIED_TLS,
+        SECURING,
+    )
 }
 
 

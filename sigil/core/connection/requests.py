@@ -33,6 +33,7 @@ from ..limits import Limits
 from ..parse_result import Malformed, NeedMore, without_body_for_head
 from ..proxy_protocol import parse_proxy_header
 from ..rope import rope_join
+from ..securing import StartTls
 from .body_pieces import (
     ask_for_body,
     fail_pieces,
@@ -43,6 +44,7 @@ from .body_pieces import (
 )
 from .client import (
     IDLE_HTTP,
+    SECURING,
     WHOLE,
     Client,
     Incoming,
@@ -63,6 +65,7 @@ from .context import Context, Step
 BODY: Final = Phase.BODY
 MUST_CLOSE: Final = Phase.MUST_CLOSE
 PROXY: Final = Phase.PROXY
+PROXY_TLS: Final = Phase.PROXY_TLS
 """The members themselves: finding them on their class takes ten times as long."""
 
 ALLOW: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
@@ -73,7 +76,7 @@ def handle_client_data(client: Client, data: bytes, context: Context) -> Step:
     """Take the bytes that one read gave: order the handling of each request that they complete."""
     incoming, length = client.incoming, len(data)
     if incoming.phase >= MUST_CLOSE:
-        if incoming.phase is PROXY:
+        if incoming.phase is PROXY or incoming.phase is PROXY_TLS:
             return take_proxy_header(client, data, context)
         incoming = incoming.replace(discarded=incoming.discarded + length)
         return with_read(client, incoming, length), []
@@ -95,6 +98,10 @@ def take_proxy_header(client: Client, data: bytes, context: Context) -> Step:
         note = Log(SERVER_LOG, LogLevel.WARNING, text)
         return fail_after_outstanding(client, header), [note]
     rest = buffer[header.length :]
+    if incoming.phase is PROXY_TLS:
+        client = with_read(client, SECURING, len(data) - len(rest))
+        client = client if header.peer is None else with_peer(client, header.peer)
+        return client, [StartTls(client.conn, rest)]
     begun = IDLE_HTTP.replace(peer_half_closed=True) if incoming.peer_half_closed else IDLE_HTTP
     client = with_read(client, begun, len(data) - len(rest))
     if header.peer is not None:

@@ -86,6 +86,11 @@ def _header_timed_out(client: Client, context: Context) -> Outcome:
     return close_with_error(client, CloseReason.HEADER_TIMEOUT, context)
 
 
+def _handshake_timed_out(client: Client, context: Context) -> Outcome:
+    """The TLS handshake has not ended in time, and before that nothing can be said."""
+    return Disconnected(client, CloseReason.TLS_HANDSHAKE_TIMEOUT), []
+
+
 def _body_timed_out(client: Client, context: Context) -> Outcome:
     """The body of a request has not ended in time, or comes too slowly."""
     is_late = context.tick_started_at >= client.waiting_since + context.limits.body_timeout
@@ -133,6 +138,7 @@ TIMED_OUT: Final[dict[Waiting, Callable[[Client, Context], Outcome]]] = {
     Waiting.CLOSE: close_timed_out,
     Waiting.HANGUP: _half_closed_timed_out,
     Waiting.POLL: _poll_timed_out,
+    Waiting.HANDSHAKE: _handshake_timed_out,
 }
 """What becomes of a connection that has waited too long, by what it waits for; `CALLBACK` has no
 deadline.

@@ -39,6 +39,7 @@ from ..events import (
 )
 from ..limits import Limits
 from ..parse_result import malformed
+from ..securing import HandshakeFailed
 from .body_pieces import (
     answer_without_body,
     choose_body,
@@ -96,6 +97,7 @@ from .responses import (
 )
 from .slow_readers import on_send_queue_read
 from .subscriber import CloseState
+from .tls_handshake import on_handshake_failed
 from .websocket import (
     deliver_waiting,
     on_delivered,
@@ -119,7 +121,7 @@ from .websocket_send import (
 )
 
 HEAD: Final = Phase.HEAD
-PROXY: Final = Phase.PROXY
+PROXIES: Final = (Phase.PROXY, Phase.PROXY_TLS)
 LINGER: Final = Phase.LINGER
 """The members themselves: finding them on their class takes ten times as long."""
 WEBSOCKET_PHASES: Final = (Phase.WEBSOCKET, Phase.DELIVERING)
@@ -175,9 +177,10 @@ def _after_last_response(client: Client, context: Context) -> Outcome | None:
         return send_continue(client)
     if incoming.final_error is not None:
         return send_error_response(client, incoming.final_error, context)
-    is_idle = incoming.phase in (HEAD, PROXY) and not incoming.buffer
+    is_proxy = incoming.phase in PROXIES
+    is_idle = (is_proxy or incoming.phase is HEAD) and not incoming.buffer
     if incoming.peer_half_closed:
-        return _after_last_byte(client, is_idle or incoming.phase is PROXY, context.limits)
+        return _after_last_byte(client, is_idle or is_proxy, context.limits)
     if context.is_draining and is_idle:
         return write_and_shut(client, (), CloseReason.SHUTDOWN)
     return None
@@ -314,6 +317,8 @@ def close_with_error(client: Client, reason: CloseReason, context: Context) -> O
         return stop_event_stream(client, reason, context)
     if client.incoming.phase in (Phase.LINGER, Phase.DROPPED):
         return _stop_delivering(client, reason)
+    if client.incoming.phase is Phase.TLS:
+        return Disconnected(client, reason), []
     if is_polling(client):
         return _answer_and_close(client, reason, context)
     error = malformed(CLOSE_INFO[reason].sentence, reason)
@@ -431,6 +436,7 @@ TRANSITIONS: Final[dict[type, Transition]] = {
     ReadingAllowed: Transition(on_reading_allowed),
     WritableRequested: Transition(on_writable_requested),
     TimeoutRequested: Transition(on_timeout_requested),
+    HandshakeFailed: Transition(on_handshake_failed),
 }
 """Every kind of event that concerns one connection, and what it does. That none is missing is held
 by `tests/core/connection/test_transitions.py`.

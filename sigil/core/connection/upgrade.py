@@ -67,7 +67,7 @@ def open_websocket(client: Client, response: Response, context: Context) -> Step
     refusal = _check_early_data(incoming, limits) if is_upgrade(head) else None
     if refusal is not None:
         return refusal
-    offer = check_upgrade(head, limits.origins)
+    offer = check_upgrade(head, limits.origins, client.peer.tls is not None)
     if isinstance(offer, Malformed):
         return offer
     refusal = _check_room(context)

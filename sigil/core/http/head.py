@@ -25,6 +25,7 @@ from .decoding import DEFAULT_BOUNDS, DecodingBounds, decoding_bounds
 from .fields import CRLF, ILLEGAL_IN_HEAD, parse_header_lines
 from .framing import body_too_long, check_host_field, message_body_length
 from .headers import Headers
+from .params import NO_PARAMS
 from .request import Request
 from .request_line import (
     RequestLine,
@@ -166,7 +167,7 @@ def request_of(head: Head, body: bytes, peer: Peer, conn: Conn) -> Request:
     """The request with this head and this body, from `peer` on the connection `conn`."""
     return Request(
         head.method, head.target, head.path, head.query, head.version, head.headers,
-        body, peer, head.bounds, conn,
+        body, peer, head.bounds, conn, NO_PARAMS, "", "http" if peer.tls is None else "https",
     )  # fmt: skip
 
 

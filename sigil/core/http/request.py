@@ -13,6 +13,7 @@ It knows the connection by name and the peer's address alone, and not how anythi
 from typing import Any, Final, final
 
 from ..conn import NO_CONN, Conn, Peer
+from ..tls import Tls
 from ..value import Value
 from .decoding import (
     DEFAULT_BOUNDS,
@@ -42,7 +43,8 @@ class Request(Value):
     of `Limits` that bound what is decoded below; `conn` names the connection, on which others may
     come; `params` are what a route (`sigil.Routes`) took out of the path, and `mount_path` is the
     beginning of the path, undecoded, behind which the handler is mounted: without routes there are
-    none, and it is empty; `scheme` is `http`, or `https` where a proxy that is trusted says so.
+    none, and it is empty; `scheme` is `http`, or `https` over TLS, or where a proxy that is trusted
+    says so.
     """
 
     __match_args__ = (
@@ -85,6 +87,13 @@ class Request(Value):
         """The pieces of the body as they come, for a handler that takes them so: to be iterated
         over, or asked for (`ask`); else None.
         """
+
+    @property
+    def tls(self) -> Tls | None:
+        """What TLS has settled with the peer: version, cipher, server name, certificate; None if
+        this server was not reached over TLS.
+        """
+        return self.peer.tls
 
     @property
     def host(self) -> str:

@@ -19,12 +19,22 @@ from typing import Final
 
 from ..close_reasons import CLOSE_INFO, CloseReason
 from ..conn import Conn
-from ..connection.client import Client
+from ..connection.client import (
+    IDLE_HTTP,
+    PROXIED,
+    PROXIED_TLS,
+    SECURING,
+    Client,
+    Incoming,
+)
 from ..connection.context import Parse
 from ..connection.responses import NO_HEAD, service_unavailable
+from ..connection.tls_handshake import FATAL_ALERT, on_secured
 from ..effects import SERVER_LOG, Adopt, CallOpen, Effect, Log, LogLevel, Reject
 from ..events import Accepted, DescriptorsExhausted, Event
 from ..limits import Limits
+from ..networks import is_in, networks_of
+from ..securing import Secured, StartTls
 from .batch import Batch
 from .eviction import next_to_evict
 from .state import Server, ServerState
@@ -70,10 +80,37 @@ def _accept(batch: Batch, event: Accepted) -> None:
             _reject(batch, event, CloseReason.FULL)
             return
         _evict_one(batch)
-    conn = batch.add(event.peer)
+    incoming = _first_bytes(event, limits)
+    conn = batch.add(event.peer, incoming)
     batch.effects += (Adopt(conn, event.socket_id), CallOpen(conn))
+    if incoming is SECURING:
+        batch.effects.append(StartTls(conn, b""))
     if running is ServerState.DRAINING:
         batch.server = _await_last_read(batch.server, conn)
+
+
+def _first_bytes(event: Accepted, limits: Limits) -> Incoming:
+    """What is expected of a newcomer: a request or a TLS handshake, or first, from a proxy, for
+    whom it comes.
+    """
+    proxies = limits.proxy_protocol
+    if proxies and is_in(event.peer.host, networks_of(proxies)):
+        return PROXIED_TLS if event.is_tls else PROXIED
+    return SECURING if event.is_tls else IDLE_HTTP
+
+
+def secure(server: Server, event: Secured, parse: Parse) -> tuple[Server, list[Effect]]:
+    """The server with a connection whose TLS handshake is over; a draining one reads it once before
+    it may be closed, as any newcomer.
+    """
+    batch = Batch(server, parse)
+    client = batch.draft.find_client(event.conn)
+    if client is None:
+        return server, []
+    batch.commit(client, on_secured(client, event, batch.context))
+    if server.running is ServerState.DRAINING:
+        batch.server = _await_last_read(batch.server, event.conn)
+    return batch.finish()
 
 
 def _await_last_read(server: Server, conn: Conn) -> Server:
@@ -130,7 +167,9 @@ def _reject(batch: Batch, event: Accepted, reason: CloseReason) -> None:
     totals = server.totals.replace(rejected=server.totals.rejected + 1)
     batch.server = server.replace(totals=totals)
     text = f"{event.peer} rejected, {reason.name}: {CLOSE_INFO[reason].sentence}"
-    response = b"".join(service_unavailable(reason, NO_HEAD, server.date))
+    response = FATAL_ALERT
+    if not event.is_tls:
+        response = b"".join(service_unavailable(reason, NO_HEAD, server.date))
     batch.effects += (
         Log(SERVER_LOG, LogLevel.WARNING, text),
         Reject(event.socket_id, response),

@@ -13,18 +13,17 @@ its events would do one by one. What is in a cohort stands in `cohorts`, what a 
 """
 
 from collections.abc import Callable, Iterable
-from typing import assert_never
+from typing import Final, assert_never
 
 from ..broadcast.broadcast import count_subscribers
 from ..broadcast.laggards import has_fallen_off
 from ..close_reasons import CloseReason
 from ..conn import Conn, Peer
 from ..connection.client import (
-    IDLE_HTTP,
-    PROXIED,
     Client,
     Disconnected,
     Incoming,
+    Phase,
     make_client,
     with_subscriber,
 )
@@ -34,6 +33,7 @@ from ..connection.client_status import (
     holds_nothing,
     incoming_len,
     is_close_due,
+    is_complete,
     is_counted,
     is_laggard,
     is_polling,
@@ -54,8 +54,6 @@ from ..connection.transitions import close_with_error, resume
 from ..connection.websocket_end import close_notice, closing_frames
 from ..effects import CallClose, Drop, Effect, Send, Then
 from ..events import HandlerFailed, HandlerReturned
-from ..limits import Limits
-from ..networks import is_in, networks_of
 from .budgets import (
     Measure,
     due_measure,
@@ -77,6 +75,8 @@ from .state import (
 )
 from .timer_wheel import schedule, schedule_all
 from .totals import add_run, count_skip
+
+_TLS: Final = Phase.TLS
 
 
 def make_context(server: Server, parse: Parse) -> Context:
@@ -122,18 +122,18 @@ class Batch:
         """A budget was exceeded or met again: effects of one client may stand side by side."""
         self._newcomers: list[Conn] = []
         self._deadline = 0.0
-        """That of all newcomers of this run."""
+        """The first of those of all newcomers of this run."""
         self._ended: list[tuple[Client, CloseReason]] = []
 
     # -- one client --------------------------------------------------------------------------------
 
-    def add(self, peer: Peer) -> Conn:
-        """Put a new client into the next slot; its name."""
+    def add(self, peer: Peer, incoming: Incoming) -> Conn:
+        """Put a new client, of which this is expected, into the next slot; its name."""
         conn = Conn(self.draft.next_slot(), self.server.next_generation + len(self._newcomers))
-        client = make_client(conn, peer, self.context.now, _first_bytes(peer, self.server.limits))
+        client = make_client(conn, peer, self.context.now, incoming)
         self.draft.add(client)
-        if not self._newcomers:
-            self._deadline = deadline_of(client, self.server.limits)
+        deadline = deadline_of(client, self.server.limits)
+        self._deadline = min(self._deadline, deadline) if self._newcomers else deadline
         self._newcomers.append(conn)
         return conn
 
@@ -181,7 +181,7 @@ class Batch:
         self._ended.append((client, reason))
         self.effects += (
             *effects,
-            Drop(before.conn),
+            Drop(before.conn, is_complete(client)),
             *close_notice(client, reason),
             CallClose(before.conn, reason),
         )
@@ -225,7 +225,11 @@ class Batch:
         elif _awaits_response(client):
             segments = service_unavailable(reason, client.outstanding[0], self.context.date)
             effects = [Send(client.conn, segments, Then.DROP)]
-        elif reason is CloseReason.SHUTDOWN and not client.bytes_in:
+        elif (
+            reason is CloseReason.SHUTDOWN
+            and not client.bytes_in
+            and client.incoming.phase is not _TLS
+        ):
             segments = service_unavailable(reason, NO_HEAD, self.context.date)  # as at the door
             effects = [Send(client.conn, segments, Then.DROP)]
         self.commit(client, (Disconnected(client, reason), effects))
@@ -441,9 +445,3 @@ def _awaits_response(client: Client) -> bool:
     """True if a client waits for a response that has not begun."""
     outgoing = client.outgoing
     return bool(client.outstanding) and outgoing.streaming is None and not outgoing.outbox
-
-
-def _first_bytes(peer: Peer, limits: Limits) -> Incoming:
-    """What is expected of a newcomer: a request, or first, from a proxy, for whom it comes."""
-    proxies = limits.proxy_protocol
-    return PROXIED if proxies and is_in(peer.host, networks_of(proxies)) else IDLE_HTTP

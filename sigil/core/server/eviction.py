@@ -31,6 +31,7 @@ EVICTION_ORDER: Final[tuple[Waiting, ...]] = (
     Waiting.WRITE,
     Waiting.LINGER,
     Waiting.IDLE,
+    Waiting.HANDSHAKE,
     Waiting.HEADER,
     Waiting.BODY,
     Waiting.SSE,

@@ -32,7 +32,8 @@ from ..events import (
     Writable,
 )
 from ..http.head import parse_headers_only
-from .admission import accept_new_client, accept_run, free_descriptor
+from ..securing import Secured
+from .admission import accept_new_client, accept_run, free_descriptor, secure
 from .batch import Batch
 from .clock import input_read, tick_started, time_read
 from .flush import flush
@@ -97,6 +98,7 @@ SERVER_TRANSITIONS: Final[dict[type, ServerTransition]] = {
     UpstreamPublished: upstream_published,
     Flush: flush,
     Stop: stop,
+    Secured: secure,
 }
 """Every kind of event that concerns the server as a whole, and what it does."""
 

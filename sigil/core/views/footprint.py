@@ -36,6 +36,12 @@ CONNECTION_BYTES: Final = 6_144
 """An idle connection: socket, record, places in tables and timers, callbacks, which are 1 KiB; the
 4 KiB that are read of it when it is accepted; and, when it ends, its last effects.
 """
+TLS_BYTES: Final = 65_536
+"""A connection over TLS beside that: 17 KiB when it is idle, most of it OpenSSL's; a record each
+way while it is read and written; and a handshake, with a chain of certificates.
+"""
+TLS_SERVER_BYTES: Final = 4 * 2**20
+"""OpenSSL itself, a context, and the sessions that it remembers."""
 CHAR_BYTES_MAX: Final = 4
 """Bytes of a character, all through a text that has one character that needs them."""
 RECORD_BYTES: Final = 512
@@ -93,13 +99,15 @@ def footprint(
     response_len: int = 65_536,
     tick_len: int = 1_024,
     ws_fragment: bool = False,
+    tls: bool = False,
 ) -> int:
     """An upper bound, in bytes, of what a server within these limits holds, whatever its clients
     do. That of the default limits is below 2 GiB.
 
     `response_len` is the longest body, chunk of a stream, or message that the program makes anew,
     and `tick_len` how much it publishes in one tick, both in bytes. With `ws_fragment` the program
-    takes long messages in pieces: each WebSocket may be in the middle of a compressed one.
+    takes long messages in pieces: each WebSocket may be in the middle of a compressed one. With
+    `tls` all connections are over TLS.
     """
     if not isinstance(limits, Limits):
         raise TypeError(f"limits are a Limits, not {type(limits).__name__}")
@@ -117,7 +125,14 @@ def footprint(
         + _cached_heads(limits)
         + REMEMBERED_BYTES
         + (_inflated(limits) if ws_fragment else 0)
+        + tls * _tls(limits)
     )
+
+
+def _tls(limits: Limits) -> int:
+    """Bytes for TLS on all connections: what OpenSSL has for each, and what each does not take."""
+    count = limits.max_connection_cnt + limits.max_ws_connection_cnt
+    return TLS_SERVER_BYTES + count * (TLS_BYTES + 2 * limits.max_tls_held_len)
 
 
 def _connections(limits: Limits) -> int:

@@ -115,11 +115,13 @@ def is_upgrade(head: Head) -> bool:
     return value is not None and head.version == 1 and "websocket" in parse_list(value)
 
 
-def check_upgrade(head: Head, origins: tuple[str, ...] | None = None) -> Offer | Malformed:
+def check_upgrade(
+    head: Head, origins: tuple[str, ...] | None = None, is_tls: bool = False
+) -> Offer | Malformed:
     """The offer of a valid upgrade request (RFC 6455 section 4.2.1), or the error: 400, 403 or 426.
 
     `origins` are those whose pages may connect, spelled as browsers spell them, `"*"` for all; None
-    allows the same origin only.
+    allows the same origin only, and that is one of https if `is_tls`.
     """
     error = _check_request(head)
     if error is not None:
@@ -133,7 +135,7 @@ def check_upgrade(head: Head, origins: tuple[str, ...] | None = None) -> Offer |
     extensions = parse_extensions(head.headers.get("sec-websocket-extensions", ""))
     if isinstance(extensions, Malformed):
         return extensions
-    if not is_origin_allowed(head.headers, origins):
+    if not is_origin_allowed(head.headers, origins, is_tls):
         return malformed(
             "pages of this Origin are not served here; Limits.origins is where this is decided",
             CloseReason.ORIGIN_REFUSED,

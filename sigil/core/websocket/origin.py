@@ -9,9 +9,10 @@ through.
 
 Rules: with a list of origins, the Origin must be one of them, or the list must have `"*"`, or
 `"self"` and the Origin be the server's own. Without a list it must be the server's own: name the
-same host and port as the Host field (RFC 6454 section 4, without the scheme). What cannot be parsed
-is not the same origin. No page is allowed to send credentials by what is added here: that is for
-the program to say.
+same host and port as the Host field (RFC 6454 section 4, without the scheme, which a proxy may
+have changed; but a WebSocket over TLS to this very server is for pages of https alone). What
+cannot be parsed is not the same origin. No page is allowed to send credentials by what is added
+here: that is for the program to say.
 
 It does not refuse: `handshake` makes the 403. What entries of a list mean is `core.origins`'s.
 """
@@ -28,25 +29,32 @@ _ORIGIN: Final = re.compile(r"([A-Za-z][A-Za-z0-9+\-.]*)://([^/?#@ ,]+)")
 _AUTHORITY: Final = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]*))?")
 """A host, in brackets if it is an IPv6 address, and maybe a port."""
 
+_HTTPS: Final = "https:"
+
 ALLOW_ORIGIN: Final = "Access-Control-Allow-Origin"
 
 
-def is_origin_allowed(headers: Headers, origins: tuple[str, ...] | None) -> bool:
+def is_origin_allowed(
+    headers: Headers, origins: tuple[str, ...] | None, is_tls: bool = False
+) -> bool:
     """True if pages of the request's Origin may connect, or the request has none.
 
     `origins` are the allowed ones, `"*"` for all, `"self"` for the same; None allows only the same
-    origin.
+    origin. With `is_tls` the request came over TLS.
     """
     origin = headers.get("origin")
-    return origin is None or _is_allowed(origin, headers.get("host", ""), origins)
+    return origin is None or _is_allowed(origin, headers.get("host", ""), origins, is_tls)
 
 
-def _is_allowed(origin: str, host: str, origins: tuple[str, ...] | None) -> bool:
+def _is_allowed(origin: str, host: str, origins: tuple[str, ...] | None, is_tls: bool) -> bool:
     """True if pages of this Origin may connect to this host."""
+    is_same = is_same_origin(origin, host)
+    if is_tls and origin[:6].lower() != _HTTPS:
+        is_same = False  # anybody on the way may have made that page
     if origins is None:
-        return is_same_origin(origin, host)
+        return is_same
     listed = listed_origins(origins)
-    if ANY in listed or (SELF in listed and is_same_origin(origin, host)):
+    if ANY in listed or (SELF in listed and is_same):
         return True
     return normal_origin(origin) in listed and origin not in (ANY, SELF)
 
@@ -56,7 +64,7 @@ def cross_origin_fields(headers: Headers, origins: tuple[str, ...] | None, given
     request's Origin may connect; none beside one that is `given` already.
     """
     origin = headers.get("origin")
-    if origin is None or not _is_allowed(origin, headers.get("host", ""), origins):
+    if origin is None or not _is_allowed(origin, headers.get("host", ""), origins, False):
         return ()
     if any(name.lower() == ALLOW_ORIGIN.lower() for name, _ in given):
         return ()

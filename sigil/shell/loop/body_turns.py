@@ -13,6 +13,8 @@ not know sockets.
 from collections.abc import Iterable
 from contextlib import suppress
 
+from ...core.conn import Conn
+from ...core.events import Event, Received
 from ...core.limits import Limits
 from .connection_socket import ConnectionSocket
 
@@ -57,6 +59,27 @@ def share_len(limits: Limits, count: int) -> int:
     and in the middle of a body.
     """
     return max(1, limits.max_body_read_len_per_tick // min(count, SHARES_MAX))
+
+
+def full_read_len(max_len: int) -> int:
+    """From how many bytes on a read of up to so many is one after which there may be more: TLS
+    takes a part of it.
+    """
+    return max_len - max_len // 64
+
+
+def unread_of(
+    left: Iterable[tuple[object, int]], events: Iterable[Event], max_len: int
+) -> frozenset[Conn]:
+    """The connections that have more for us than was read: those that are `left` for the next tick,
+    and those from which as much came as one read takes.
+    """
+    conns = [conn for owner, _ in left if type(conn := getattr(owner, "conn", None)) is Conn]
+    full_len = full_read_len(max_len)
+    conns += [
+        event.conn for event in events if type(event) is Received and len(event.data) >= full_len
+    ]
+    return frozenset(conns)
 
 
 def keep_blocks(length: int) -> None:

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from operator import attrgetter
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from pyrsistent import PSet
 
@@ -25,19 +25,53 @@ OUR_SIDE, PEERS_SIDE = 1, 2
 """The sides of a connection, of which either may have ended."""
 
 
+class StreamSocket(Protocol):
+    """What is needed of a connection's socket: one of the system, or one over TLS."""
+
+    @property
+    def family(self) -> int:
+        """The kind of address."""
+
+    def fileno(self) -> int:
+        """The descriptor."""
+
+    def recv(self, max_len: int, /) -> bytes:
+        """What has come, about so many bytes of it; nothing at the end."""
+
+    def send(self, data: Segment, /) -> int:
+        """How many bytes were taken."""
+
+    def sendmsg(self, segments: Iterable[Segment], /) -> int:
+        """How many bytes of these were taken."""
+
+    def shutdown(self, how: int, /) -> None:
+        """End one side, or both."""
+
+    def getsockopt(self, level: int, option: int, /) -> int:
+        """An option."""
+
+    def setsockopt(self, level: int, option: int, value: int, /) -> None:
+        """Set an option."""
+
+    def close(self) -> None:
+        """Close the descriptor."""
+
+
 class ConnectionSocket:
     """A connection's socket, what it is watched for, and which of its sides have ended."""
 
     __slots__ = ("conn", "ended", "interest", "sock")
 
-    def __init__(self, conn: Conn, sock: socket.socket) -> None:
+    def __init__(self, conn: Conn, sock: StreamSocket) -> None:
         self.conn = conn
         self.sock = sock
         self.interest = 0
         self.ended = 0
 
     def shut(self) -> None:
-        """End our side, behind the last byte."""
+        """End our side, behind the last byte; BlockingIOError if there is no room to say so, which
+        only happens under TLS.
+        """
         self.sock.shutdown(socket.SHUT_WR)
         self.ended |= OUR_SIDE
 
@@ -56,7 +90,7 @@ class ConnectionSocket:
             return ConnectionLost(self.conn, error.errno or 0)
 
 
-def close(connection: socket.socket) -> None:
+def close(connection: StreamSocket) -> None:
     """Close a socket, which is closed whatever the system says about it (close(2)).
 
     It is shut down before: so the other end gets it also if a child process, forked by user
@@ -128,7 +162,7 @@ def trim(rest: Segment) -> Segment:
 
 # -- cohorts ---------------------------------------------------------------------------------------
 
-Cohort: TypeAlias = tuple[tuple[ConnectionSocket, ...], tuple[socket.socket, ...]]
+Cohort: TypeAlias = tuple[tuple[ConnectionSocket, ...], tuple[StreamSocket, ...]]
 """The connections of a cohort, and their sockets."""
 
 CACHED_MAX, CACHED_TIMES = 4_096, 4

@@ -15,8 +15,24 @@ import struct
 import sys
 import termios
 from contextlib import suppress
+from typing import Protocol
 
 from ...core.limits import Limits
+
+
+class AnySocket(Protocol):
+    """What is needed of a socket here; one over TLS has it too."""
+
+    @property
+    def family(self) -> int:
+        """The kind of address."""
+
+    def fileno(self) -> int:
+        """The descriptor."""
+
+    def setsockopt(self, level: int, option: int, value: int, /) -> None:
+        """Set an option."""
+
 
 _CAN_ASK = sys.platform == "linux"
 _TCP_FAMILIES = (socket.AF_INET, socket.AF_INET6)
@@ -30,16 +46,16 @@ def first_mark(limits: Limits) -> int:
     return max(lowat, limits.max_unsent_response_len) if _CAN_ASK else lowat
 
 
-def limit_unsent(sock: socket.socket, mark: int) -> None:
+def limit_unsent(sock: AnySocket, mark: int) -> None:
     """Let the kernel take no more for this socket while it holds so many bytes unsent."""
     if sock.family in _TCP_FAMILIES and hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux and macOS
         with suppress(OSError):  # it is gone already; the next read or send will say so
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, mark)
 
 
-def held_len(sock: socket.socket) -> int:
-    """Bytes that were given to this socket and not acknowledged yet (SIOCOUTQ, tcp(7)); 0 where
-    that cannot be asked.
+def held_len(sock: AnySocket) -> int:
+    """Bytes that were given to this socket and not acknowledged yet (SIOCOUTQ, tcp(7)), those that
+    TLS holds included; 0 where that cannot be asked.
     """
     if not _CAN_ASK or sock.family not in _TCP_FAMILIES:
         return 0
@@ -48,4 +64,4 @@ def held_len(sock: socket.socket) -> int:
     except (OSError, ValueError):  # it is gone, or closed
         return 0
     length: int = _INT.unpack(answer)[0]
-    return length
+    return length + getattr(sock, "held_len", 0)

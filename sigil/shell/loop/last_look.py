@@ -9,7 +9,7 @@ Rules: each look is one pass, bounded by the length that a queue of the kernel c
 breaks out of it, the stop is not lost. It does not know what a stop does.
 """
 
-from ...core.events import Accepted, Stop
+from ...core.events import Stop
 from ...core.limits import Limits
 from .acceptor import Acceptor
 from .engine import Engine
@@ -40,4 +40,4 @@ def accept_before_close(engine: Engine, sockets: Sockets, acceptor: Acceptor) ->
     if acceptor.others_accept():
         return
     accepted = acceptor.accept(QUEUE_MAX).sockets
-    engine.events += [Accepted(sockets.register_accepted(sock), peer) for sock, peer in accepted]
+    engine.events += [sockets.accepted(sock, peer) for sock, peer in accepted]

@@ -75,8 +75,8 @@ def _check_socket(sock: object) -> None:
         raise TypeError(f"a socket to listen on is a socket.socket, not {type(sock).__name__}")
     if hasattr(sock, "do_handshake"):  # an SSLSocket, without importing that module
         raise TypeError(
-            "an SSLSocket cannot be served: TLS is to come as ssl_context; until then put a proxy "
-            "in front, and give the plain socket"
+            "an SSLSocket cannot be served: give the plain socket, and the context as "
+            "make_http_server(ssl_context=...)"
         )
 
 

@@ -116,6 +116,11 @@ class Poller:
             self.forget(descriptor)
             raise
 
+    def hand_over(self, descriptor: int, owner: object) -> None:
+        """Let a descriptor belong to another owner, watched for what it is watched for."""
+        if 0 <= descriptor < len(self._owners) and self._owners[descriptor] is not None:
+            self._owners[descriptor] = owner
+
     def _register(self, descriptor: int, mask: int) -> None:
         try:
             self._kernel.register(descriptor, mask)

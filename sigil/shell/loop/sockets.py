@@ -11,12 +11,11 @@ connection that is gone do nothing. It does not know HTTP, time, or when it is c
 
 import logging
 import socket
-from collections.abc import Iterable, Set
+from collections.abc import Sequence
 from contextlib import suppress
-from itertools import repeat
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from ...core.conn import Conn
+from ...core.conn import Conn, Peer
 from ...core.connection.client_status import lacking_len
 from ...core.effects import (
     ACCESS_LOG,
@@ -35,31 +34,36 @@ from ...core.effects import (
     Watch,
 )
 from ...core.events import (
+    Accepted,
     ConnectionLost,
     Event,
-    FanOutStalled,
     Received,
     Segment,
     SendQueueRead,
     Stalled,
     Writable,
 )
+from ...core.securing import StartTls
 from ...core.server.slots import find_client
 from ..program.handlers import Application
 from ..program.logs import write_access, write_text
-from .body_turns import BodyTurns, share_len
+from .body_turns import BodyTurns, full_read_len, share_len
 from .connection_socket import (
-    CohortSockets,
     ConnectionSocket,
     ConnectionTable,
+    StreamSocket,
     close,
     close_connection,
     trim,
 )
 from .engine import Engine
+from .fan_out import FanOuts, SendTo
 from .kernel_buffer import held_len, limit_unsent
 from .poller import READABLE, Poller, ready_for
 from .rejected import DRAIN_LEN, RejectedSockets
+
+if TYPE_CHECKING:
+    from .tls_connections import TlsConnections
 
 Ready: TypeAlias = list[tuple[object, int]]
 """Whose descriptors are ready, and what for."""
@@ -72,22 +76,18 @@ MAX_SEGMENTS = 1_000
 _ACCESS = logging.getLogger(ACCESS_LOG)
 
 
-def unread_of(left: Ready, events: Iterable[Event], max_len: int) -> frozenset[Conn]:
-    """The connections that have more for us than was read: those that are `left` for the next tick,
-    and those from which as much came as one read takes.
-    """
-    conns = [owner.conn for owner, _ in left if type(owner) is ConnectionSocket]
-    conns += [
-        event.conn for event in events if type(event) is Received and len(event.data) >= max_len
-    ]
-    return frozenset(conns)
-
-
 class Sockets:
     """The sockets of all connections, by handle, and the methods that perform effects on them."""
 
-    def __init__(self, engine: Engine, program: Application, poller: Poller) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        program: Application,
+        poller: Poller,
+        tls: "TlsConnections | None" = None,
+    ) -> None:
         self._engine = engine
+        self._tls = tls
         self._program = program
         self._poller = poller
         self._accepted: dict[int, socket.socket] = {}
@@ -98,18 +98,17 @@ class Sockets:
         """Connections whose last send stalled."""
         self._bodies = BodyTurns(engine.snapshot.limits.max_body_len)
         self.rejected = RejectedSockets()
-        self._cohorts = CohortSockets(self._table)
+        send_to: SendTo = socket.socket.send if tls is None else tls.send
+        self._fan_outs = FanOuts(engine, self._table, self._blocked, send_to)
         self._count: int | None = None
         """How many bytes the last send of a single segment took; None if that is not known."""
-        self._fan_out: tuple[tuple[ConnectionSocket, ...], list[int]] = (), []
-        """The connections of the last fan-out, and how many bytes each took, as far as it came."""
         program.sources.find_socket = self._find_socket
         engine.must_repeat = self.must_repeat
         engine.read_newcomers = self.read_newcomers
         engine.methods = {
             **program.methods(),
             Send: self.send,
-            FanOut: self.fan_out,
+            FanOut: self._fan_outs.fan_out,
             Watch: self.watch,
             LimitUnsent: self.limit_unsent,
             ReadSendQueue: self.read_send_queue,
@@ -118,15 +117,39 @@ class Sockets:
             Reject: self.reject,
             Log: self.log,
             AccessLog: self.log_access,
+            StartTls: self.start_tls,
         }
 
     # -- connections -------------------------------------------------------------------------------
 
-    def register_accepted(self, connection: socket.socket) -> int:
-        """The number of a new connection, which is held under it until the core has decided."""
+    def accepted(self, connection: socket.socket, peer: Peer) -> Accepted:
+        """A new connection, as an event: it is held under its number until the core has decided."""
         socket_id = connection.fileno()
         self._accepted[socket_id] = connection
-        return socket_id
+        return Accepted(socket_id, peer, self._tls is not None)
+
+    def start_tls(self, effect: StartTls) -> None:
+        """Go on with a connection over TLS."""
+        connection = self._table.find(effect.conn)
+        if connection is None or self._tls is None:
+            return
+        if connection in self._newcomers:
+            self._newcomers.remove(connection)
+        for event in self._tls.start(connection, effect):
+            self._engine.report(event)
+
+    def go_on_with_handshakes(self, ready: Sequence[object], max_len: int) -> Ready:
+        """Go on with the TLS handshakes among what is ready, and read who is secured: most have
+        sent their first request by then. Those that are left for the next tick.
+        """
+        if self._tls is None:
+            return []
+        events = self._engine.events
+        left, secured = self._tls.go_on(ready, events)
+        for connection in secured:
+            assert type(connection) is ConnectionSocket
+            self._receive(connection, max_len, events)
+        return left
 
     def adopt(self, effect: Adopt) -> Event | None:
         """Give a new connection its handle, and watch it for reading."""
@@ -180,11 +203,14 @@ class Sockets:
             self._blocked.discard(connection)
             self._bodies.discard(connection)
             self._poller.forget(connection.sock.fileno())
+            if effect.is_complete:
+                with suppress(OSError):  # there is no room, or it is gone
+                    connection.shut()
             close_connection(connection)
             self._program.end_connection(effect.conn)
             self._table.remove(connection)
             if not self._engine.snapshot.slots.used:
-                self._cohorts.forget()
+                self._fan_outs.cohorts.forget()
 
     def close(self) -> None:
         """Close whatever is still open, without sending anything."""
@@ -207,7 +233,7 @@ class Sockets:
         events: list[Event] = []
         others: list[object] = []
         lacking: dict[ConnectionSocket, int] = {}
-        bodies = self._bodies
+        bodies, full_len = self._bodies, full_read_len(max_len)
         for connection, mask in ready:
             if type(connection) is not ConnectionSocket:
                 others.append(connection)
@@ -228,7 +254,7 @@ class Sockets:
                     lacking[connection] = length
                     continue
                 bodies.discard(connection)
-            if self._receive(connection, max_len, events) == max_len:
+            if self._receive(connection, max_len, events) >= full_len:
                 bodies.add(connection)
         return events, others, self._read_bodies(lacking, events) if lacking else []
 
@@ -311,7 +337,7 @@ class Sockets:
         if event is not None:
             self._engine.report(event)
 
-    def _find_socket(self, conn: Conn) -> socket.socket | None:
+    def _find_socket(self, conn: Conn) -> StreamSocket | None:
         """The socket of a connection; None if it is gone, or its last send stalled: nothing may
         overtake what was not taken.
         """
@@ -329,7 +355,8 @@ class Sockets:
         if then is Then.DROP:
             with suppress(OSError):
                 if connection not in self._blocked:
-                    self._send_all(connection, segments, 0)
+                    if self._send_all(connection, segments, 0) is None:
+                        connection.shut()
                     connection.sock.recv(DRAIN_LEN)  # what is unread would make a reset of the end
             self.drop(Drop(connection.conn))
             return None
@@ -337,8 +364,19 @@ class Sockets:
             return Stalled(connection.conn, 0, segments)
         stalled = self._send_all(connection, segments, 0)
         if stalled is None and then is Then.SHUT:
-            connection.shut()
+            stalled = self._shut(connection)
         return stalled
+
+    def _shut(self, connection: ConnectionSocket) -> Stalled | None:
+        """End our side of a connection; if there is no room to say so, what is left is an end
+        without bytes.
+        """
+        try:
+            connection.shut()
+        except (BlockingIOError, InterruptedError):
+            self._blocked.add(connection)
+            return Stalled(connection.conn, 0, (b"",))
+        return None
 
     def _send_all(
         self, connection: ConnectionSocket, segments: tuple[Segment, ...], taken: int
@@ -366,52 +404,6 @@ class Sockets:
                 index += 1
         return None
 
-    def fan_out(self, effect: FanOut) -> None:
-        """Send one piece of memory to all members of a cohort; a member whose kernel buffer does
-        not take all of it is reported.
-
-        The loop to be fast in: one system call for each client, and nothing else. It runs in C, so
-        that an interrupt comes between two sends and no count is lost (`must_repeat`).
-        """
-        data, counts = effect.data, list[int]()
-        connections, ready = self._cohorts.find(effect.subscription, effect.members, self._blocked)
-        remaining, self._fan_out, self._engine.touched = iter(ready), (connections, counts), effect
-        while True:
-            try:
-                counts.extend(map(socket.socket.send, remaining, repeat(data)))
-                break
-            except (BlockingIOError, InterruptedError):
-                counts.append(0)
-            except OSError as error:
-                lost = connections[len(counts)].conn
-                counts.append(len(data))
-                self._engine.report(ConnectionLost(lost, error.errno or 0))
-        self._report_stalled(effect, connections, counts)
-        self._fan_out = (), []
-
-    def _report_stalled(
-        self,
-        effect: FanOut,
-        connections: tuple[ConnectionSocket, ...],
-        counts: list[int],
-        reported: Set[Conn] = frozenset(),
-    ) -> None:
-        """Report the members of a cohort that have not taken all: of each, how much it took, which
-        is nothing for those without a count, if it is not `reported`.
-        """
-        length = len(effect.data)
-        counts = counts + [0] * (len(connections) - len(counts))
-        if counts.count(length) == len(counts):
-            return
-        for connection, count in zip(connections, counts, strict=True):
-            if count != length and connection.conn not in reported:
-                self._blocked.add(connection)
-                self._engine.report(
-                    FanOutStalled(
-                        connection.conn, count, effect.start, effect.end, effect.subscription
-                    )
-                )
-
     # -- interrupts --------------------------------------------------------------------------------
 
     def must_repeat(self, effect: Effect) -> bool:
@@ -424,10 +416,7 @@ class Sockets:
         if not isinstance(effect, Send | FanOut) or self._engine.touched is not effect:
             return True
         if isinstance(effect, FanOut):
-            connections, counts = self._fan_out
-            stalled = [event for event in self._engine.events if isinstance(event, FanOutStalled)]
-            reported = {event.conn for event in stalled if event.end == effect.end}
-            self._report_stalled(effect, connections, counts, reported)
+            self._fan_outs.report_interrupted(effect)
         elif effect.then is Then.DROP:
             self.drop(Drop(effect.conn))
         elif len(effect.segments) > 1 or self._count != len(effect.segments[0]):

@@ -29,20 +29,36 @@ from contextlib import suppress
 from typing import Final, TypeAlias
 
 from ...core.tls import Tls
+from .connection_socket import StreamSocket
 
 RECORD_LEN: Final = 16_384
 """Bytes of plaintext in a record at most (RFC 8446 section 5.1)."""
 RECORD_ROOM: Final = RECORD_LEN + 512
 """Bytes of a record with all that can be around its plaintext."""
 HELD_LEN: Final = 65_536
-"""Bytes of ciphertext that are made before the kernel is asked to take them: as many as may be held
-if it does not, and enough for a call each to be cheap. What the protocol itself has to answer (key
+"""Bytes that are encrypted before the kernel is asked to take them: as many as may be held if it
+does not, and enough for a call each to be cheap. What the protocol itself has to answer (key
 updates) may be as much: a peer that makes us hold more does not read.
 """
 HANDSHAKE_READ_LEN: Final = 16_384
 """Bytes that are read at once of a handshake."""
 
 _Data: TypeAlias = bytes | bytearray | memoryview
+
+
+FIRST_LEN: Final = 64
+"""Bytes that are kept of what came first, for who wants to know what it was if it was no TLS."""
+_HANDSHAKE_RECORD: Final = 0x16
+"""The first byte of whoever begins with TLS."""
+
+
+class NotTls(ssl.SSLError):
+    """The other end has begun with something else than TLS (`first_bytes`), and was told nothing:
+    an alert would be no answer to it.
+    """
+
+    reason = ""
+    """OpenSSL has seen none of it, and has no name for it."""
 
 
 class TlsBuffers:
@@ -67,18 +83,21 @@ class TlsBuffers:
 class TlsSocket:
     """A non-blocking socket over TLS; `preread` are bytes that were read of it before.
 
-    The end with `server_side` waits for the other's first message; the other one names the server
-    by `server_hostname` (SNI), whose certificate has to be for it if the context says so.
+    With `suppress_ragged_eofs` an end that was not said is an end all the same, as for `ssl`, and
+    `is_truncated` says so. The end with `server_side` waits for the other's first message; the
+    other one names the server by `server_hostname` (SNI), whose certificate has to be for it if the
+    context says so.
     """
 
     __slots__ = (
-        "_buffers", "_has_sent_end", "_held", "_in_call", "_is_ahead", "_max_held_len", "_object",
-        "_unread", "family", "has_ended", "is_secured", "server_name", "sock",
+        "_buffers", "_context", "_has_sent_end", "_held", "_in_call", "_is_ahead", "_max_held_len",
+        "_object", "_suppresses", "_unread", "family", "first_bytes", "has_ended", "is_secured",
+        "is_truncated", "sock",
     )  # fmt: skip
 
     def __init__(
         self,
-        sock: socket.socket,
+        sock: StreamSocket,
         context: ssl.SSLContext,
         *,
         server_side: bool,
@@ -86,6 +105,7 @@ class TlsSocket:
         preread: bytes = b"",
         buffers: TlsBuffers | None = None,
         max_held_len: int = HELD_LEN,
+        suppress_ragged_eofs: bool = False,
     ) -> None:
         self.sock = sock
         self.family = sock.family
@@ -93,7 +113,9 @@ class TlsSocket:
         self._object = context.wrap_bio(
             self._buffers.incoming, self._buffers.outgoing, server_side, server_hostname
         )
+        self._context = context
         self._max_held_len = max_held_len
+        self._suppresses = suppress_ragged_eofs
         self._unread = preread
         """Ciphertext that came and was not looked at."""
         self._held = b""
@@ -106,8 +128,10 @@ class TlsSocket:
         """The handshake is over: what is sent from here on is secret."""
         self.has_ended = False
         """The other end has said that it sends no more (close_notify)."""
-        self.server_name = server_hostname
-        """The name in the client's first message; a server's context has to report it."""
+        self.is_truncated = False
+        """The connection has ended without that being said."""
+        self.first_bytes = b""
+        """The first that came, as it came."""
 
     # -- questions ---------------------------------------------------------------------------------
 
@@ -124,16 +148,18 @@ class TlsSocket:
         return self._object
 
     def facts(self) -> Tls:
-        """What the handshake has settled; of a connection that is secured."""
+        """What the handshake has settled; of a connection that is secured. A server knows the name
+        that was asked for if its context keeps it (`shell.tls_context`).
+        """
         tls = self._object
         cipher, certificate = tls.cipher(), tls.getpeercert(binary_form=True)
         return Tls(
             tls.version() or "",
             "" if cipher is None else cipher[0],
             tls.selected_alpn_protocol(),
-            self.server_name,
+            tls.server_hostname or getattr(tls, "requested_name", None),
             certificate,
-            certificate is not None and tls.context.verify_mode != ssl.CERT_NONE,
+            certificate is not None and self._context.verify_mode != ssl.CERT_NONE,
             bool(tls.session_reused),
         )
 
@@ -168,11 +194,14 @@ class TlsSocket:
     def _shake(self) -> bool:
         while not self.is_secured:
             try:
+                self._check_first()
                 self._feed()
                 self._object.do_handshake()
                 self.is_secured = True
             except ssl.SSLWantReadError:
                 pass
+            except NotTls:
+                raise
             except ssl.SSLError:
                 self._settle()  # the alert that says why
                 with suppress(OSError):
@@ -188,6 +217,14 @@ class TlsSocket:
                 if not self._unread:
                     raise _eof("the connection ended within the TLS handshake")
         return self._flush()
+
+    def _check_first(self) -> None:
+        """NotTls if what comes first is none."""
+        if self.first_bytes or not self._unread:
+            return
+        self.first_bytes = self._unread[:FIRST_LEN]
+        if self._object.server_side and self.first_bytes[0] != _HANDSHAKE_RECORD:
+            raise NotTls(ssl.SSL_ERROR_SSL, "what came is no TLS")
 
     # -- receiving ---------------------------------------------------------------------------------
 
@@ -213,6 +250,9 @@ class TlsSocket:
         if not self._unread:
             self._unread = self.sock.recv(max_len)
             if not self._unread:
+                self.is_truncated = True
+                if self._suppresses:
+                    return b""
                 raise _eof("the connection ended without TLS saying so (close_notify)")
         parts = self._decrypt()
         data = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -250,7 +290,7 @@ class TlsSocket:
         self._settle()
         if self._held:
             self._flush()
-            if len(self._held) > self._max_held_len + RECORD_ROOM:
+            if len(self._held) > 2 * self._max_held_len + RECORD_ROOM:
                 raise ConnectionAbortedError(
                     errno.ECONNABORTED, "the other end of TLS asks for answers and reads none"
                 )
@@ -304,18 +344,14 @@ class TlsSocket:
         return taken
 
     def _encrypt(self, data: _Data, taken: int) -> int:
-        """How many bytes of the data were taken when as many records as may be held were made of
-        it.
-        """
-        length, outgoing, max_len = len(data), self._buffers.outgoing, self._max_held_len
+        """How many bytes of the data were taken when as many as may be held were encrypted."""
+        length, max_len = len(data), self._max_held_len
         try:
-            if not taken and length <= RECORD_LEN:
+            if not taken and length <= RECORD_LEN and length <= max_len:
                 return self._object.write(data)
-            view = memoryview(data)
-            while taken < length:
-                taken += self._object.write(view[taken : taken + RECORD_LEN])
-                if outgoing.pending + RECORD_ROOM > max_len:
-                    break
+            view, end = memoryview(data), min(length, taken + max_len)
+            while taken < end:
+                taken += self._object.write(view[taken : min(end, taken + RECORD_LEN)])
         except ssl.SSLWantReadError as error:  # it wants to negotiate again in the middle
             raise ConnectionAbortedError(
                 errno.ECONNABORTED, "TLS would be negotiated again, which is not done"
@@ -393,4 +429,6 @@ class TlsSocket:
 
 
 def _eof(text: str) -> ssl.SSLEOFError:
-    return ssl.SSLEOFError(ssl.SSL_ERROR_EOF, text)
+    error = ssl.SSLEOFError(ssl.SSL_ERROR_EOF, text)
+    error.library, error.reason = "SSL", "UNEXPECTED_EOF_WHILE_READING"  # as of OpenSSL
+    return error

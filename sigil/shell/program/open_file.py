@@ -103,7 +103,8 @@ class OpenFile:
         """How many of so many bytes from there on a socket has taken, at least one; OSError as from
         a socket or a disk, `FileShrank` if there is nothing there.
         """
-        if not self._copies and hasattr(sock, "fileno"):
+        # over TLS there is nothing that the kernel could send as it is
+        if not self._copies and hasattr(sock, "fileno") and not hasattr(sock, "handshake"):
             try:
                 count = os.sendfile(sock.fileno(), self._descriptor, offset, length)
             except OSError as error:

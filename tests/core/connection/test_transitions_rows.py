@@ -9,9 +9,10 @@ import pytest
 
 from sigil.core.connection.transitions import TRANSITIONS
 from sigil.core.events import Event, Flush
+from sigil.core.securing import Secured
 
 EVENTS = get_args(Event)
-BY_CONN = {event for event in EVENTS if "conn" in event.__match_args__} - {Flush}
+BY_CONN = {event for event in EVENTS if "conn" in event.__match_args__} - {Flush, Secured}
 BY_TICKET = {event for event in EVENTS if "ticket" in event.__match_args__}
 
 

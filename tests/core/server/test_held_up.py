@@ -28,13 +28,15 @@ from sigil.core.events import (
 )
 from sigil.core.http.response import Response
 from sigil.core.limits import Limits
+from sigil.core.securing import Secured
 from sigil.core.server import advance
 from sigil.core.server.clock import next_deadline
 from sigil.core.server.held_up import NEVER_HELD_UP, judged_at, when_read, when_tick_started
 from sigil.core.server.slots import clients_of
-from sigil.core.server.state import Server, counted_now
+from sigil.core.server.state import Server, counted_now, make_server
 from sigil.core.server.stats import stats
 from sigil.core.server.timer_wheel import make_wheel, schedule
+from sigil.core.tls import Tls
 from sigil.core.websocket.frames import encode_masked
 from tests.support.core_driver import (
     CONN,
@@ -114,6 +116,11 @@ ROWS = (
         Waiting.POLL,
         advance_by(asked(GET, SECOND), answered(0, Response.poll(timeout=1.0)))[0],
         HalfClosed(CONN),
+    ),
+    Row(
+        Waiting.HANDSHAKE,
+        advance_by(make_server(SECOND, 0.0, 0), Accepted(7, PEER, is_tls=True))[0],
+        Secured(CONN, Tls("TLSv1.3", "TLS_AES_256_GCM_SHA384")),
     ),
 )
 every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.waiting.name)

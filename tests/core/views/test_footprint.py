@@ -58,6 +58,7 @@ COUNTED = {
     "max_trailer_len": SMALL,
     "max_queued_requests": SMALL,
     "max_outbox_len": SMALL,
+    "max_tls_held_len": SMALL,
     "max_open_files": SMALL._replace(max_open_files=16),
     "max_ws_connection_cnt": SMALL,
     "max_ws_message_len": SMALL,
@@ -132,6 +133,8 @@ NOT_MEMORY = {
     "ws_close_timeout": "time",
     "shutdown_timeout": "time",
     "linger_timeout": "time",
+    "tls_handshake_timeout": "time",
+    "max_tls_handshakes_per_tick": "work of a tick",
     "max_linger_len": "bytes that are read and discarded",
     "max_overdue_per_tick": "work of a tick",
     "max_user_seconds_per_tick": "time",
@@ -149,7 +152,8 @@ def test_every_limit_is_counted_or_has_a_reason_not_to_be() -> None:
 @pytest.mark.parametrize("name", COUNTED)
 def test_the_footprint_grows_with_every_limit_on_memory(name: str) -> None:
     limits = COUNTED[name]
-    assert footprint(limits._replace(**{name: 2 * getattr(limits, name)})) > footprint(limits)
+    doubled = limits._replace(**{name: 2 * getattr(limits, name)})
+    assert footprint(doubled, tls=True) > footprint(limits, tls=True)
 
 
 @pytest.mark.parametrize("name", SWITCHES)

@@ -266,7 +266,7 @@ def test_cohorts_that_are_gone_are_forgotten() -> None:
             sock.sendall(UPGRADE)
         while server.state.load.websockets < len(socks):
             server.tick(1.0)
-        cohorts = server._sockets._cohorts
+        cohorts = server._sockets._fan_outs.cohorts
         for number in range(300):
             for conn in server.clients():
                 server.subscribe(conn, f"{number}")

@@ -7,12 +7,10 @@ nothing comes twice.
 
 import socket
 from itertools import count
-from types import ModuleType
 
 import pytest
 
 from sigil import HttpServer, Limits
-from sigil.shell.loop import sockets
 from tests.support.builds import needs_pure_sources
 from tests.support.servers import pump, settle, ticking
 from tests.support.websocket_client import WebSocketClient, upgrade, websocket_clients
@@ -22,7 +20,9 @@ pytestmark = needs_pure_sources
 COUNT = 7
 
 
-def interrupt_send(patch: pytest.MonkeyPatch, nth: int, part: int | None) -> None:
+def interrupt_send(
+    patch: pytest.MonkeyPatch, server: HttpServer, nth: int, part: int | None
+) -> None:
     """Let the n-th `send` of the shell raise, and the one before it take so many bytes (None: all
     of them).
     """
@@ -34,10 +34,7 @@ def interrupt_send(patch: pytest.MonkeyPatch, nth: int, part: int | None) -> Non
             raise KeyboardInterrupt
         return sock.send(data[:part] if number == nth - 1 else data)
 
-    module = ModuleType("socket")
-    kind = type("CountedSocket", (socket.socket,), {"send": counted})
-    module.__dict__.update(socket.__dict__, socket=kind)
-    patch.setattr(sockets, "socket", module)
+    patch.setattr(server._sockets._fan_outs, "_send_to", counted)
 
 
 def open_clients(server: HttpServer) -> list[WebSocketClient]:
@@ -54,7 +51,7 @@ def test_an_interrupt_at_any_send_leaves_no_hole(nth: int, part: int | None) -> 
         server.broadcast("one")
         server.broadcast("two")
         with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            interrupt_send(patch, nth, part)
+            interrupt_send(patch, server, nth, part)
             server.tick()
         server.broadcast("three")
         words = [b"one", b"two", b"three"]

@@ -1,0 +1,174 @@
+"""Handshakes on a server that is ticked, and what its log says of those that fail."""
+
+import logging
+import socket
+import ssl
+from contextlib import suppress
+
+import pytest
+
+from sigil import Limits, Request, Response
+from sigil.shell.loop.tls_problems import problem_of
+from sigil.shell.loop.tls_socket import TlsSocket
+from tests.support.certificates import (
+    client_context,
+    issued,
+    other_authority,
+    server_context,
+)
+from tests.support.requests import GET
+from tests.support.secure import Secure
+from tests.support.servers import Raw, settle, ticking
+
+TURNS_MAX = 2_000
+
+
+def program(request: Request) -> Response:
+    return Response.text(f"{request.scheme} {request.tls is not None}")
+
+
+def test_a_request_may_come_with_the_end_of_the_handshake() -> None:
+    with ticking(program, ssl_context=server_context()) as server, Raw(server) as raw:
+        client = Secure(raw)
+        for _ in range(TURNS_MAX):
+            client.turn()
+            if client.tls.is_secured:
+                break
+            server.tick()
+        client.tls.send(GET)
+        for _ in range(TURNS_MAX):
+            server.tick()
+            client.turn()
+            if client.received:
+                break
+        assert client.received.endswith(b"https True")
+
+
+def test_one_that_dribbles_keeps_nobody_from_anything() -> None:
+    limits = Limits(max_tls_handshakes_per_tick=1)
+    with (
+        ticking(program, limits, ssl_context=server_context()) as server,
+        Raw(server) as slow,
+        Raw(server) as silent,
+        Raw(server) as raw,
+    ):
+        hello = Secure(slow)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            first = TlsSocket(
+                ours, client_context(), server_side=False, server_hostname="localhost"
+            )
+            first.handshake()
+            dribbled = theirs.recv(65_536)
+        client = Secure(raw)
+        for place in range(len(dribbled)):
+            slow.sock.send(dribbled[place : place + 1])
+            server.tick()
+            client.turn()
+            if client.tls.is_secured:
+                break
+        assert client.tls.is_secured and not hello.tls.is_secured
+        assert server.stats().clients == 3 and not silent.received
+
+
+def fail(
+    caplog: pytest.LogCaptureFixture,
+    of_server: ssl.SSLContext | None = None,
+    of_client: ssl.SSLContext | None = None,
+) -> tuple[str, str]:
+    """What the log of the server says of a handshake, and the reason that the client has."""
+    caplog.clear()
+    with (
+        caplog.at_level(logging.INFO, "sigil.server"),
+        ticking(program, ssl_context=of_server or server_context()) as server,
+        Raw(server) as raw,
+    ):
+        client = Secure(raw, of_client)
+        for _ in range(TURNS_MAX):
+            client.turn()
+            server.tick()
+            lines = [text for text in caplog.messages if "TLS_HANDSHAKE_FAILED" in text]
+            if lines and client.problem is not None:
+                break
+        assert client.problem is not None
+        return lines[0].partition("TLS_HANDSHAKE_FAILED: ")[2], client.problem.reason
+
+
+def test_the_log_says_in_words_why_one_has_failed(caplog: pytest.LogCaptureFixture) -> None:
+    stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    other_authority().configure_trust(stranger)
+    words, reason = fail(caplog, of_client=stranger)
+    assert words.startswith("it does not trust our certificate") and "VERIFY_FAILED" in reason
+    words, _ = fail(caplog, of_server=server_context(client_certificates=True))
+    assert words == "it has no certificate, and one is required"
+    foreign = client_context(other_authority().issue_cert("me"))
+    words, reason = fail(caplog, server_context(client_certificates=True), foreign)
+    assert words.startswith("its certificate was not accepted: ") and "UNKNOWN_CA" in reason
+    old, new = server_context(), client_context()
+    old.minimum_version, new.maximum_version = ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2
+    words, _ = fail(caplog, old, new)
+    assert words == "it knows no version of TLS that is allowed here"
+    ours, theirs = server_context(), client_context()
+    ours.maximum_version = theirs.maximum_version = ssl.TLSVersion.TLSv1_2
+    ours.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
+    theirs.set_ciphers("ECDHE-ECDSA-CHACHA20-POLY1305")
+    words, _ = fail(caplog, ours, theirs)
+    assert words.startswith("no cipher is known to both ends")
+
+
+def test_a_reason_without_words_is_shown_as_it_is() -> None:
+    error = ssl.SSLError(1, "[SSL: ODD] odd")
+    error.reason = "ODD"
+    assert problem_of(error) == "OpenSSL says ODD"
+
+
+@pytest.mark.parametrize(
+    ("data", "answer"),
+    [
+        (GET, b"HTTP/1.1 400 Bad Request\r\n"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"HTTP/1.1 400 Bad Request\r\n"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", b""),
+        (bytes(300), b""),
+        (b"\x16\x03\x01\x00\x05hello", b"\x15"),
+    ],
+    ids=["http", "h2", "ssh", "zeros", "broken"],
+)
+def test_what_is_no_tls_is_answered_in_its_own_words(data: bytes, answer: bytes) -> None:
+    with ticking(program, ssl_context=server_context()) as server, Raw(server, data) as client:
+        for _ in range(TURNS_MAX):
+            server.tick()
+            client.poll()
+            if client.over:
+                break
+        assert client.ended and not client.broken
+        assert bytes(client.received).startswith(answer) and bool(client.received) is bool(answer)
+
+
+def test_an_end_in_the_middle_of_one_frees_its_place() -> None:
+    with ticking(program, ssl_context=server_context()) as server:
+        with Raw(server, b"\x16\x03\x01"):
+            settle(server)
+            assert len(server.clients()) == 1
+        for _ in range(TURNS_MAX):
+            server.tick()
+            if not server.clients():
+                break
+        assert not server.clients()
+        with suppress(KeyError):
+            assert server.stats().closed["TLS_HANDSHAKE_FAILED"] == 1
+
+
+def test_client_certificates_are_seen() -> None:
+    with (
+        ticking(program, ssl_context=server_context(client_certificates=True)) as server,
+        Raw(server) as raw,
+    ):
+        client = Secure(raw, client_context(issued("me")))
+        for _ in range(TURNS_MAX):
+            client.turn()
+            server.tick()
+            (conn,) = server.clients() or (None,)
+            if conn is not None and server.is_ssl(conn):
+                break
+        assert server.is_ssl(server.clients()[0]).name == "VERIFIED"
