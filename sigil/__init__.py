@@ -88,6 +88,7 @@ from .shell.questions import (
     http_server_position,
     http_server_retained,
     http_server_runs_coroutines,
+    http_server_runs_in_asyncio,
     http_server_state,
     http_server_subscriber_count,
 )
@@ -175,6 +176,7 @@ __all__ = [
     "http_server_retained",
     "http_server_running",
     "http_server_runs_coroutines",
+    "http_server_runs_in_asyncio",
     "http_server_rx_flow_allow_all_protocol",
     "http_server_rx_flow_control",
     "http_server_send",

@@ -68,7 +68,7 @@ class AsgiHandler:
             raise RuntimeError("this handler serves in another server; make one for each")
         self._lifespan = Lifespan(self._app, self._mode)
         self._place = Place(self._root_path, server_address(server.host, server.port))
-        if server.runs_coroutines:
+        if server.runs_in_asyncio:
             return self._start_here(server)
         self._runner = runner = ThreadRunner(server)
         return runner.start(self._begin, lambda: self._end(runner))

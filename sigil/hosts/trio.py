@@ -39,7 +39,7 @@ async def serve(server: HttpServer, *, task_status: Any = None) -> None:
     try:
         async with trio.open_nursery() as nursery:
             tasks = _Tasks(nursery)
-            server._set_spawn(tasks.spawn)
+            server._set_spawn(tasks.spawn, in_asyncio=False)
             if task_status is not None:
                 task_status.started(server)
             try:

@@ -152,7 +152,7 @@ class Hosting(Watched):
         if member._thread != self._thread:
             member._hand_over(NO_THREAD)
         if self._application.sources.spawn is not None:
-            member._set_spawn(self._application.sources.spawn)
+            member._set_spawn(self._application.sources.spawn, self._is_in_asyncio)
 
     def _remove(self, attached: Attached) -> None:
         self._attached = tuple(other for other in self._attached if other is not attached)
@@ -287,13 +287,14 @@ class Hosting(Watched):
         for member in self._servers():
             member._hand_over(thread)
 
-    def _set_spawn(self, spawn: Spawn | None) -> None:
-        """Set how coroutines of user code are run from now on, of members too; None: they are
-        refused. For hosts of the server.
+    def _set_spawn(self, spawn: Spawn | None, in_asyncio: bool = True) -> None:
+        """Set how coroutines of user code are run from now on, of members too, and whether it is a
+        loop of asyncio that runs them; None: they are refused. For hosts of the server.
         """
         self._application.set_spawn(spawn)
+        self._is_in_asyncio = in_asyncio
         for member in self._servers():
-            member._set_spawn(spawn)
+            member._set_spawn(spawn, in_asyncio)
 
 
 def _check_member(host: Hosting, member: object) -> None:

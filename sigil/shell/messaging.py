@@ -36,7 +36,7 @@ from .loop.engine import Engine
 from .loop.mailbox import Mailbox
 from .loop.send_buffer import TEXT, close_event, to_message
 from .program.body_sources import LateChunk
-from .program.handlers import discard
+from .program.discarding import discard
 from .program.host import Posted
 from .program.jobs import Called, LateResult, Returned
 from .program.logs import write_log, write_text

@@ -30,22 +30,30 @@ from .staging import Stager
 class Questions(Stager):
     """A server as far as it is asked."""
 
-    __slots__ = ("_application", "_engine", "_thread")
+    __slots__ = ("_application", "_engine", "_is_in_asyncio", "_thread")
 
     def __init__(self, limits: Limits, engine: Engine) -> None:
         super().__init__(limits.outgoing_buffer_sz, engine.guard)
         self._engine = engine
         """The loop around the core; for this package only."""
         self._application: Application
+        self._is_in_asyncio = False
         self._thread = get_ident()
         """The thread that ticks."""
 
     @property
     def runs_coroutines(self) -> bool:
-        """True inside asyncio (`http_server_serve`), where handlers and callbacks may be coroutines
-        and run in that loop.
+        """True where handlers and callbacks may be coroutines: inside asyncio (`http_server_serve`)
+        and trio, and where the server serves by itself (`start`, `serve_in_thread`).
         """
         return self._application.sources.spawn is not None
+
+    @property
+    def runs_in_asyncio(self) -> bool:
+        """True where coroutines run in a loop of asyncio that is there already: inside
+        `http_server_serve`, and in `sigil.testing`.
+        """
+        return self.runs_coroutines and self._is_in_asyncio
 
     @property
     def state(self) -> Server:
@@ -135,6 +143,11 @@ def http_server_state(server: Questions) -> Server:
 def http_server_runs_coroutines(server: Questions) -> bool:
     """The property `runs_coroutines` of a server."""
     return server.runs_coroutines
+
+
+def http_server_runs_in_asyncio(server: Questions) -> bool:
+    """The property `runs_in_asyncio` of a server."""
+    return server.runs_in_asyncio
 
 
 http_server_clients = Questions.clients

@@ -20,6 +20,7 @@ from ..core.effects import ERROR_LOG
 from ..core.limits import Limits
 from .arguments import stop_event
 from .control import Controlling
+from .hosts.own_loop import OwnLoop
 from .loop.acceptor import Acceptor
 from .loop.engine import Engine
 from .loop.signals import is_host_loop, stopping_on_signals, waking_on_signals
@@ -57,7 +58,15 @@ class Stopping(Controlling):
         """Do what there is to do, waiting for it up to `timeout` seconds."""
 
     @abstractmethod
-    def _set_spawn(self, spawn: Spawn | None) -> None:
+    def fileno(self) -> int:
+        """The descriptor that is readable when a tick has something to do."""
+
+    @abstractmethod
+    def next_deadline(self) -> float | None:
+        """When a tick is needed though nothing is ready."""
+
+    @abstractmethod
+    def _set_spawn(self, spawn: Spawn | None, in_asyncio: bool = True) -> None:
         """Set how coroutines of user code are run from now on."""
 
     @abstractmethod
@@ -152,17 +161,24 @@ class Stopping(Controlling):
         """Tick until the server has stopped, waiting as long as nothing is due; without signals,
         without listening.
 
-        Whatever leaves it ends the server.  RuntimeError from within a tick, which harms nothing.
+        Coroutines of handlers, callbacks and streams are run by an asyncio loop that is made for
+        the first one. Whatever leaves this ends the server.  RuntimeError from within a tick, which
+        harms nothing.
         """
         self._require_no_tick("server_loop")
+        loop = OwnLoop(self)
         try:
             self._serving_thread = get_ident()
             while self.running:
-                self.tick(None)
+                if loop.has_begun:
+                    loop.run()
+                else:
+                    self.tick(None)
         except BaseException:
             self._stop_now()
             raise
         finally:
+            loop.close()
             self._serving_thread = NO_THREAD
 
     def stop(self, grace: float = 5.0) -> None:

@@ -197,6 +197,7 @@ class MemoryServer(Controlling):
     def set_spawn(self, spawn: Spawn | None) -> None:
         """Set what runs the coroutines of user code; with None they are refused with a 500."""
         self._application.set_spawn(spawn)
+        self._is_in_asyncio = True
 
     # -- one tick ----------------------------------------------------------------------------------
 

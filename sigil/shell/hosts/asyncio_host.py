@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from ..program.deferred import Deferred
-from ..program.host import Ticked
+from ..program.host import InLoop
 from ..program.tracebacks import SecondSignal
 
 CLOSING_SECONDS = 10.0
@@ -23,10 +23,10 @@ for at the end.
 """
 
 
-class _Host:
+class AsyncioHost:
     """What asyncio does for one server."""
 
-    def __init__(self, server: Ticked, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, server: InLoop, loop: asyncio.AbstractEventLoop) -> None:
         self._server = server
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
@@ -161,9 +161,13 @@ async def run_and_deliver(awaitable: Awaitable[object], deferred: Deferred | Non
         deferred.complete(result)
 
 
-async def serve(server: Ticked) -> None:
+async def serve(server: InLoop) -> None:
     """Serve inside the running loop until the server has stopped, or until this is cancelled."""
-    host = _Host(server, asyncio.get_running_loop())
+    await serve_with(AsyncioHost(server, asyncio.get_running_loop()))
+
+
+async def serve_with(host: AsyncioHost) -> None:
+    """Serve with a host of the running loop, which may have coroutines already."""
     host.begin()
     try:
         await host.ended

@@ -33,6 +33,7 @@ from ...core.http.validate import type_name
 from ...core.limits import Limits
 from .deferred import Deferred
 from .file_bodies import FileTransfer, is_of_socket, open_response, problem_of
+from .futures import promised
 from .guard import Guard
 from .logs import write_text
 from .open_file import BytesSocket
@@ -290,6 +291,7 @@ class BodySources:
         if type(chunk) is bytes and source.encode is to_bytes:
             return StreamChunk(ticket, chunk)
         try:
+            chunk = promised(chunk)
             if isinstance(chunk, Deferred):
                 if chunk is not source.running:
                     source.promised = chunk

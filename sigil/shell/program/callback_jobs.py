@@ -31,6 +31,7 @@ from .body_sources import Spawn
 from .callback_table import CallbackTable
 from .connection_programs import ConnectionPrograms
 from .deferred import Deferred
+from .futures import is_future, promised
 from .host import Host
 from .jobs import Job, Returned
 from .logs import write_text
@@ -42,7 +43,13 @@ _LOG = logging.getLogger(ERROR_LOG)
 
 
 LATER = (Deferred, Awaitable)
-"""What a callback returns that has not done with its call."""
+"""What a callback returns that has not done with its call, a future of a thread pool beside it."""
+
+
+def is_later(result: object) -> bool:
+    """True for what a callback returns that has not done with its call."""
+    return isinstance(result, LATER) or is_future(result)
+
 
 ORDERLY = (CloseReason.OK, CloseReason.WS_PEER_CLOSED)
 """Why a WebSocket was closed in order, by the program or by its peer."""
@@ -152,7 +159,7 @@ class CallbackJobs:
                 if job.is_delivery and self.is_held(conn):
                     return DeliveryHeld(conn, (), tuple([value[0] for value in values[index:]]))
                 result = callback(self._server, conn, *map(self._decompressed, value))
-                if isinstance(result, LATER):
+                if result is not None and is_later(result):
                     return self._wait(job._replace(values=values[index + 1 :]), result)
                 if index + 1 < len(values) and queue.clock() >= queue.until:
                     queue.put_first(conn, job._replace(values=values[index + 1 :]))
@@ -187,7 +194,7 @@ class CallbackJobs:
                         continue
                     called = self._callback_for(conn, message)
                     result = called(self._server, conn, message)
-                    if isinstance(result, LATER):
+                    if result is not None and is_later(result):
                         return self._wait(job._replace(values=tuple(left)), result)
                     if left and queue.clock() >= queue.until:
                         queue.put_first(conn, job._replace(values=tuple(left)))
@@ -235,10 +242,11 @@ class CallbackJobs:
 
     # -- callbacks that wait -----------------------------------------------------------------------
 
-    def _wait(self, job: Job, result: Deferred | Awaitable[object]) -> Event | None:
+    def _wait(self, job: Job, result: Any) -> Event | None:
         """Wait for what a call of a job has promised, or run its coroutine; the rest of the job
         goes on when that has come to its end.
         """
+        result = promised(result)
         if isinstance(result, Deferred):
             self._hold(job, result)
             return None

@@ -29,12 +29,12 @@ from ...core.effects import (
 from ...core.events import Delivered, Event
 from ...core.send_status import SendStatus
 from .callback_jobs import (
-    LATER,
     BadCompressedMessage,
     CallbackJobs,
     delivery_of,
     ignore_call,
     in_pieces,
+    is_later,
 )
 from .logs import write_text
 from .message_pieces import has_pieces
@@ -81,7 +81,7 @@ class CallbackRunner(CallbackJobs):
             for message in remaining:
                 result = callback(server, conn, message)
                 # None and the status of an echo are usual, and an abstract class is slow to ask
-                if result is not None and result is not success and isinstance(result, LATER):
+                if result is not None and result is not success and is_later(result):
                     rest = messages[len(messages) - left + 1 :]
                     return self._wait(delivery_of(conn, callback, rest), result)
                 left -= 1
@@ -183,7 +183,7 @@ class CallbackRunner(CallbackJobs):
         try:
             with self._guard.user_code():
                 answer = admit(self._server, peer)
-                if not isinstance(answer, LATER):
+                if answer is None or not is_later(answer):
                     return bool(answer)
             if isinstance(answer, Coroutine):
                 answer.close()

@@ -39,11 +39,13 @@ from ...core.http.response import Response
 from ...core.http.validate import type_name
 from ...core.server.slots import find_client
 from ...core.server.state import Server
-from .body_sources import BodySources, LateChunk, Spawn, close_iterator
+from .body_sources import BodySources, LateChunk, Spawn
 from .callback_table import CallbackTable
 from .callbacks import CallbackRunner
 from .connection_programs import NOTHING, call_refused
 from .deferred import Deferred
+from .discarding import discard
+from .futures import PoolFuture, is_future, promise_of
 from .handler_errors import HandlerError, failed, handler_error, internal_error
 from .host import Host
 from .jobs import Job, LateResult, Returned
@@ -53,7 +55,7 @@ from .run_queue import RunQueue, Work
 from .tracebacks import EXIT_EXCEPTIONS, is_cancellation
 from .upgrades import Unmade, Upgrades
 
-HandlerResult: TypeAlias = Response | Deferred | None
+HandlerResult: TypeAlias = Response | Deferred | PoolFuture | None
 """What a handler returns: a response, one that comes later, or None for a 404."""
 
 Handler: TypeAlias = (
@@ -309,6 +311,9 @@ class Application:
                 deferred.on_cancel(self.sources.spawn(result, deferred))
                 self._await(ticket, request, deferred)
                 return None
+            case _ if is_future(result):
+                self._await(ticket, request, promise_of(result))
+                return None
             case Generator():
                 return self._pieces.run_returned(ticket, request, result)
             case BaseException():
@@ -436,15 +441,3 @@ class Application:
                 deferred.cancel()
         self._pieces.end_connection(conn)
         self.sources.close_bodies(conn)
-
-
-def discard(item: object, spawn: Spawn | None = None) -> None:
-    """Close the stream of a late result that nobody will take; nothing else needs an end."""
-    if isinstance(item, LateResult) and issubclass(type(item.result), Response):
-        body = item.result.body  # type: ignore[attr-defined]  # a response has one
-        if issubclass(type(body), StreamedBody):
-            close_iterator(body.chunks, spawn)
-        elif issubclass(type(body), FileBody) and hasattr(body.file, "close"):
-            body.file.close()
-        elif issubclass(type(body), Upgrade) and body.refused is not None:
-            call_refused(body.refused)

@@ -76,20 +76,12 @@ class Host(Protocol):
         """Make a tick that is waiting return."""
 
 
-class Ticked(Protocol):
-    """The server that a host loop or a thread drives."""
+class InLoop(Protocol):
+    """The server that a loop of coroutines drives."""
 
     @property
     def running(self) -> bool:
         """True from `listen` until the last connection of a stopped server is closed."""
-
-    @property
-    def host(self) -> str:
-        """The address that is listened on."""
-
-    @property
-    def port(self) -> int:
-        """The port that is listened on."""
 
     def listen(self) -> None:
         """Open the listening socket."""
@@ -103,20 +95,35 @@ class Ticked(Protocol):
     def tick(self, timeout: float | None) -> bool:
         """Do what there is to do, waiting for it up to `timeout` seconds."""
 
+    def wake(self) -> None:
+        """Make a tick that is waiting return."""
+
+    def _stop_now(self) -> None:
+        """End the server within this call."""
+
+    def _set_wake(self, wake_here: Callable[[], bool] | None) -> None:
+        """What wakes the host where that takes no system call."""
+
+    def _set_spawn(self, spawn: Spawn | None, in_asyncio: bool = True) -> None:
+        """How coroutines of user code are run from now on."""
+
+
+class Ticked(InLoop, Protocol):
+    """The server that a host loop or a thread drives."""
+
+    @property
+    def host(self) -> str:
+        """The address that is listened on."""
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+
     def server_loop(self) -> None:
         """Tick until the server has stopped."""
 
     def stop(self, grace: float) -> None:
         """Ask the server to end, within `grace` seconds."""
 
-    def _stop_now(self) -> None:
-        """End the server within this call."""
-
     def _hand_over(self, thread: int) -> None:
         """Only this thread may tick from now on."""
-
-    def _set_wake(self, wake_here: Callable[[], bool] | None) -> None:
-        """What wakes the host where that takes no system call."""
-
-    def _set_spawn(self, spawn: Spawn | None) -> None:
-        """How coroutines of user code are run from now on."""

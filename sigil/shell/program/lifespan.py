@@ -22,6 +22,7 @@ from ...core.effects import ERROR_LOG
 from ...core.http.validate import type_name
 from .body_sources import Spawn
 from .deferred import Deferred
+from .futures import promised
 from .guard import Guard
 from .host import Host
 from .logs import write_text
@@ -175,7 +176,7 @@ class Lifespan:
     def _call(self, handler: object, function: Callable[[Any], object]) -> None:
         """Call a function of the program, and hold what it promises."""
         with self._guard.user_code():
-            result = function(self._server)
+            result = promised(function(self._server))
             if isinstance(result, Awaitable) and not isinstance(result, Deferred):
                 result = self._run(result)
         if isinstance(result, Deferred):

@@ -9,6 +9,7 @@ exception that it is about (`ErrorText`), since whoever collects errors wants th
 know who reads the texts.
 """
 
+import sys
 import traceback
 from collections.abc import Callable
 
@@ -52,11 +53,15 @@ def format_traceback(error: BaseException) -> str:
 
 
 def is_cancellation(error: object) -> bool:
-    """True for what asyncio raises in a task that is cancelled."""
-    # here, since a program without coroutines has no other use for asyncio
-    from asyncio import CancelledError
-
-    return isinstance(error, CancelledError)
+    """True for what asyncio raises in a task that is cancelled, and what a future of a thread pool
+    comes to.
+    """
+    # whoever has neither has imported neither
+    asyncio, pools = sys.modules.get("asyncio"), sys.modules.get("concurrent.futures")
+    return any(
+        module is not None and isinstance(error, module.CancelledError)
+        for module in (asyncio, pools)
+    )
 
 
 def safe_str(error: BaseException) -> str:

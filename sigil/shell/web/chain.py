@@ -22,6 +22,7 @@ from ...core.http.request import Request
 from ...core.http.response import Response
 from ...core.http.validate import safe_repr, type_name
 from ..program.deferred import Deferred
+from ..program.futures import promised
 from ..program.handler_errors import handler_error
 from ..program.handlers import Handler
 from ..program.logs import write_text
@@ -100,6 +101,7 @@ def map_result(
         return _map_pieces(result, function, failed)
     if isinstance(result, BaseException):  # a handler may return what it might have raised
         return result if failed is None or _passes(result) else function(failed(result))
+    result = promised(result)
     if isinstance(result, Deferred | Awaitable):
         return later(result, lambda late: map_result(late, function, failed), failed is not None)
     return result
@@ -109,6 +111,7 @@ def later(value: Any, function: Callable[[Any], Any], takes_failures: bool = Fal
     """What `function` makes of a value: at once, or a `Deferred` or a coroutine of it if the value
     is one. With `takes_failures` it is given what a late value fails with, too.
     """
+    value = promised(value)
     if isinstance(value, Deferred):
         return value.map(function, function if takes_failures else None)
     if isinstance(value, Awaitable):
@@ -263,6 +266,7 @@ def guarding(check: Callable[[Request], Any]) -> Middleware:
 
 def discard(unused: object) -> None:
     """Let go of what was returned and nobody waits for: a coroutine, or a promise."""
+    unused = promised(unused)
     if isinstance(unused, Coroutine):
         unused.close()
     elif isinstance(unused, Deferred):

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from ...core.http.bodies import Chunks, Unfold
 from ..program.body_sources import iterate_unfold, to_bytes
 from ..program.deferred import Deferred
+from ..program.futures import promised
 
 GZIP_LEVEL = 6
 ZSTD_LEVEL = 3
@@ -121,6 +122,7 @@ def _compress_chunk(chunk: Any, compressor: Compressor) -> Any:
     """A chunk compressed; None for one that is not there yet, and a `Deferred` of it."""
     if chunk is None:
         return None
+    chunk = promised(chunk)
     if isinstance(chunk, Deferred):
         return chunk.map(lambda late: _compress_chunk(late, compressor))
     data = to_bytes(chunk)
