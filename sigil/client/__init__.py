@@ -2,7 +2,7 @@
 
     from sigil.client import http_get
 
-    print(http_get("http://127.0.0.1:8080/").text())
+    print(http_get("http://127.0.0.1:8080/").text)
 
 `Client` keeps connections and cookies, and is ticked like a server; `http_get` and its kin are for
 scripts. What fails raises a `ClientError`.

@@ -101,14 +101,14 @@ class ClientResponse:
             self._body = b"".join([piece async for piece in self])
         return self._body
 
-    def text(self, encoding: str | None = None) -> str:
+    @property
+    def text(self) -> str:
         """The body as text, in the charset that the response names, or UTF-8; what cannot be
-        decoded is replaced.
+        decoded is replaced. For another charset: `response.body.decode("cp1252")`.
         """
         body = self.body
-        name = encoding or self.charset or "utf-8"
         try:
-            return body.decode(name, "replace")
+            return body.decode(self.charset or "utf-8", "replace")
         except LookupError:
             return body.decode("utf-8", "replace")
 

@@ -76,10 +76,10 @@ def url(server: HttpServer) -> str:
 def test_a_script_gets_what_it_asks_for(url: str) -> None:
     response = http_get(f"{url}/a", params={"b": [1, "ü"], "c": True})
     assert (response.status, response.reason, response.is_success) == (200, "OK", True)
-    assert response.text() == "GET /a?b=1&b=%C3%BC&c=true"
+    assert response.text == "GET /a?b=1&b=%C3%BC&c=true"
     assert response.headers["content-type"].startswith("text/plain")
     assert response.url == f"{url}/a?b=1&b=%C3%BC&c=true"
-    assert http_get(url.replace("127.0.0.1", "localhost")).text() == "GET /"
+    assert http_get(url.replace("127.0.0.1", "localhost")).text == "GET /"
 
 
 def test_bodies_are_sent_in_every_form(url: str) -> None:
@@ -87,7 +87,7 @@ def test_bodies_are_sent_in_every_form(url: str) -> None:
     sent = http_post(echo, json={"a": [1, None]})
     assert (sent.json(), sent.headers["x-type"]) == ({"a": [1, None]}, "application/json")
     sent = http_post(echo, form={"a": "b c", "d": ["e", "f"]})
-    assert sent.text() == "a=b+c&d=e&d=f"
+    assert sent.text == "a=b+c&d=e&d=f"
     assert sent.headers["x-type"] == "application/x-www-form-urlencoded"
     assert http_post(echo, "ü").headers["x-type"] == "text/plain; charset=utf-8"
     assert http_put(echo, b"x" * 3_000_000).body == b"x" * 3_000_000
@@ -127,9 +127,9 @@ def test_what_fails_is_told_with_its_url(url: str) -> None:
 
 def test_a_client_keeps_connections_and_cookies(url: str) -> None:
     with Client(base_url=url, headers={"X-A": "b"}) as client:
-        assert client.run(client.get("/cookie")).text() == ""
-        assert client.run(client.get("cookie")).text() == "a=b"
-        assert client.run(client.get("cookie", cookies={"c": "d"})).text() == "a=b; c=d"
+        assert client.run(client.get("/cookie")).text == ""
+        assert client.run(client.get("cookie")).text == "a=b"
+        assert client.run(client.get("cookie", cookies={"c": "d"})).text == "a=b; c=d"
         assert client.run(client.get("/moved")).history[0].status == 302
         assert client.run(client.get("/moved", follow_redirects=False)).is_redirect
         assert client.run(client.head("/")).body == b""
@@ -143,7 +143,7 @@ def test_a_client_keeps_connections_and_cookies(url: str) -> None:
 def test_many_requests_share_a_few_connections(url: str) -> None:
     with Client(limits=ClientLimits(max_connections_per_origin=3)) as client:
         promised = [client.get(f"{url}/{number}") for number in range(50)]
-        texts = [client.run(deferred).text() for deferred in promised]
+        texts = [client.run(deferred).text for deferred in promised]
         assert texts == [f"GET /{number}" for number in range(50)]
         assert client.state.next_connection == 3
 
@@ -179,13 +179,13 @@ def test_a_body_that_raises_fails_its_request_only(url: str) -> None:
 def test_a_handler_returns_what_another_server_answers(url: str) -> None:
     def gateway(request: Request) -> object:
         promised = client.get(url + request.target)
-        return promised.map(lambda response: Response.text(response.text().upper()))
+        return promised.map(lambda response: Response.text(response.text.upper()))
 
     edge = make_http_server(gateway, port=0)
     client = Client(server=edge)
     with edge.serve_in_thread():
-        assert http_get(f"http://127.0.0.1:{edge.port}/abc").text() == "GET /ABC"
-        assert http_get(f"http://127.0.0.1:{edge.port}/def").text() == "GET /DEF"
+        assert http_get(f"http://127.0.0.1:{edge.port}/abc").text == "GET /ABC"
+        assert http_get(f"http://127.0.0.1:{edge.port}/def").text == "GET /DEF"
     client.close()
 
 
@@ -213,7 +213,7 @@ def test_coroutines_await_and_iterate(url: str) -> None:
 
     async def get_text(client: Client, path: str) -> str:
         response = await client.get(path)
-        text: str = response.text()
+        text: str = response.text
         return text
 
     asyncio.run(main())

@@ -199,23 +199,23 @@ def test_proxies_forward_and_make_tunnels(monkeypatch: pytest.MonkeyPatch) -> No
     with answering(proxy) as port, answering(sends(ok), server_context()) as secure:
         SEEN.clear()
         url, verify = f"https://localhost:{secure}/", client_context()
-        assert http_get("http://nowhere.invalid/x", proxy=f"u:p@{HOST}:{port}").text() == "by way."
+        assert http_get("http://nowhere.invalid/x", proxy=f"u:p@{HOST}:{port}").text == "by way."
         assert SEEN[0].startswith(b"GET http://nowhere.invalid/x HTTP/1.1\r\nHost: nowhere.invalid")
-        assert http_get(url, proxy=f"http://u:p@{HOST}:{port}", verify=verify).text() == "ok"
+        assert http_get(url, proxy=f"http://u:p@{HOST}:{port}", verify=verify).text == "ok"
         with pytest.raises(ProxyError, match="407 Password") as caught:
             http_get(url, proxy=f"u:secret@{HOST}:{port}", verify=verify)
         assert "secret" not in str(caught.value)
 
         monkeypatch.setenv("http_proxy", f"{HOST}:{port}")
-        assert http_get("http://nowhere.invalid/").text() == "by way."
+        assert http_get("http://nowhere.invalid/").text == "by way."
         monkeypatch.setenv("http_proxy", f"{HOST}:1")
         assert set_proxy(f"{HOST}:{port}") == 0
         try:
-            assert http_get("http://nowhere.invalid/").text() == "by way."
+            assert http_get("http://nowhere.invalid/").text == "by way."
             with Client(proxy=False) as client:
-                assert client.run(client.get(url, verify=verify)).text() == "ok"
+                assert client.run(client.get(url, verify=verify)).text == "ok"
                 client.set_proxy(f"{HOST}:{port}")
-                assert client.run(client.get("http://nowhere.invalid/")).text() == "by way."
+                assert client.run(client.get("http://nowhere.invalid/")).text == "by way."
         finally:
             set_proxy("")
         with pytest.raises(ValueError, match="proxy"):

@@ -176,7 +176,7 @@ def test_each_bad_answer_is_an_error_with_a_sentence(name: str, good: HttpServer
             client.run(client.get(url))
         text = str(caught.value)
         assert text.startswith(f"GET http://127.0.0.1:{port}/") and "secret" not in text
-        assert client.run(client.get(f"http://127.0.0.1:{good.port}/")).text() == "well"
+        assert client.run(client.get(f"http://127.0.0.1:{good.port}/")).text == "well"
         assert client.state.connection_count <= 2 and not client.state.calls
 
 
@@ -190,7 +190,7 @@ def test_each_phase_ends_in_time(good: HttpServer) -> None:
         with answering(answer) as port, Client() as client:
             with pytest.raises(kind):
                 client.run(client.get(f"http://127.0.0.1:{port}/", timeout=timeouts))
-            assert client.run(client.get(f"http://127.0.0.1:{good.port}/")).text() == "well"
+            assert client.run(client.get(f"http://127.0.0.1:{good.port}/")).text == "well"
 
 
 def begins(data: bytes) -> Answerer:
@@ -233,7 +233,7 @@ def test_what_is_idempotent_is_tried_again_where_nobody_answered() -> None:
 
     with answering(answer) as port, Client(limits=LIMITS) as client:
         url = f"http://127.0.0.1:{port}/"
-        assert client.run(client.get(url)).text() == "at last"
+        assert client.run(client.get(url)).text == "at last"
         assert count == 3
         with pytest.raises(ConnectionClosed):
             client.run(client.post(url, b"x"))
@@ -250,4 +250,4 @@ def test_an_early_answer_is_given_though_the_body_was_not_taken() -> None:
 
     with answering(refuse) as port, Client() as client:
         response = client.run(client.put(f"http://127.0.0.1:{port}/", b"x" * 10**7))
-        assert (response.status, response.text()) == (413, "no")
+        assert (response.status, response.text) == (413, "no")

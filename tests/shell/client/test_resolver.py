@@ -59,7 +59,7 @@ def test_a_slow_resolver_holds_up_nobody() -> None:
     limits = ClientLimits(max_resolver_threads=2)
     with answering(sends(OK)) as port, Client(lookup=lookup, limits=limits, proxy=False) as client:
         slow = client.get(f"http://slow.example:{port}/", timeout=0.3)
-        assert client.run(client.get(f"http://quick.example:{port}/")).text() == "ok"
+        assert client.run(client.get(f"http://quick.example:{port}/")).text == "ok"
         with pytest.raises(RequestTimeout):
             client.run(slow)
         gate.set()
@@ -71,4 +71,4 @@ def test_the_next_address_is_tried_when_one_is_refused() -> None:
         return (Address(4, "127.0.0.2", 1), Address(4, "127.0.0.1", port))
 
     with answering(sends(OK)) as port, Client(lookup=lookup, proxy=False) as client:
-        assert client.run(client.get(f"http://two.example:{port}/")).text() == "ok"
+        assert client.run(client.get(f"http://two.example:{port}/")).text == "ok"

@@ -47,7 +47,7 @@ def test_a_response_comes_over_tls() -> None:
     with answering(sends(OK), server_context()) as port:
         for host in ("127.0.0.1", "localhost"):
             response = http_get(f"https://{host}:{port}/", verify=client_context())
-            assert response.text() == "ok"
+            assert response.text == "ok"
             assert response.tls is not None and response.tls.is_verified
 
 
@@ -67,7 +67,7 @@ def test_a_certificate_that_is_not_to_be_trusted_is_told(
         with pytest.raises(CertificateError, match=sentence) as caught:
             http_get(url, verify=client_context())
         assert str(caught.value).startswith(f"GET {url}: the certificate is not one to be trusted")
-        assert http_get(url, verify=False).text() == "ok"
+        assert http_get(url, verify=False).text == "ok"
 
 
 def test_the_systems_certificates_do_not_trust_a_stranger() -> None:
@@ -127,7 +127,7 @@ def with_end(*pieces: bytes) -> Answerer:
 def test_an_end_that_tls_does_not_vouch_for_is_an_error() -> None:
     until_close = b"HTTP/1.1 200 OK\r\n\r\nsome"
     with answering(with_end(until_close), server_context()) as port:
-        assert http_get(f"https://localhost:{port}/", verify=client_context()).text() == "some"
+        assert http_get(f"https://localhost:{port}/", verify=client_context()).text == "some"
     with (
         answering(without_end(until_close), server_context()) as port,
         pytest.raises(ConnectionClosed, match="cut off"),
@@ -135,7 +135,7 @@ def test_an_end_that_tls_does_not_vouch_for_is_an_error() -> None:
         http_get(f"https://localhost:{port}/", verify=client_context())
     # what has said how long it is may end as it likes
     with answering(without_end(OK), server_context()) as port:
-        assert http_get(f"https://localhost:{port}/", verify=client_context()).text() == "ok"
+        assert http_get(f"https://localhost:{port}/", verify=client_context()).text == "ok"
 
 
 def test_much_is_sent_and_received_over_tls() -> None:
@@ -155,7 +155,7 @@ def test_much_is_sent_and_received_over_tls() -> None:
 def test_the_server_may_ask_for_a_certificate() -> None:
     with answering(sends(OK), server_context(client_certificates=True)) as port:
         url = f"https://localhost:{port}/"
-        assert http_get(url, ssl_context=client_context(issued("me"))).text() == "ok"
+        assert http_get(url, ssl_context=client_context(issued("me"))).text == "ok"
         with pytest.raises(OSError):  # of TLS 1.3, the client is done before the server looks
             http_get(url, verify=client_context(), retries=0)
 
