@@ -11,6 +11,10 @@ scripts. What fails raises a `ClientError`.
 from ..core.client.cookies import Cookie
 from ..core.client.limits import ClientLimits, Timeouts, client_footprint
 from ..core.client.uri import Uri
+from ..core.client.websocket_limits import WebSocketLimits
+from ..core.client.websocket_positions import Gap
+from ..core.client.websocket_retry import Backoff, StreamState
+from ..core.send_status import SendStatus
 from ..shell.client.client import Client
 from ..shell.client.errors import (
     CertificateError,
@@ -47,12 +51,18 @@ from ..shell.client.functions import (
 )
 from ..shell.client.response import ClientResponse
 from ..shell.client.settings import parse_uri, set_proxy
+from ..shell.client.websocket import WebSocket, WebSocketCallbacks
+from ..shell.client.websocket_async import AsyncWebSocket
+from ..shell.client.websocket_errors import WebSocketClosed, WebSocketRefused, WebSocketTimeout
+from ..shell.client.ws_connect import ws_connect
 from ..shell.program.deferred import Deferred
 from ..shell.records import document_fields
 
-document_fields(ClientLimits, Timeouts)
+document_fields(Backoff, ClientLimits, Timeouts, WebSocketCallbacks, WebSocketLimits)
 
 __all__ = [
+    "AsyncWebSocket",
+    "Backoff",
     "CertificateError",
     "Client",
     "ClientClosedError",
@@ -66,6 +76,7 @@ __all__ = [
     "Cookie",
     "DecodingError",
     "Deferred",
+    "Gap",
     "HttpStatusError",
     "ProtocolError",
     "ProxyError",
@@ -76,11 +87,19 @@ __all__ = [
     "RequestTimeout",
     "ResolveError",
     "ResponseTooLarge",
+    "SendStatus",
+    "StreamState",
     "Timeouts",
     "TlsError",
     "TooManyRedirects",
     "TooManyRequests",
     "Uri",
+    "WebSocket",
+    "WebSocketCallbacks",
+    "WebSocketClosed",
+    "WebSocketLimits",
+    "WebSocketRefused",
+    "WebSocketTimeout",
     "WriteTimeout",
     "client_footprint",
     "http_delete",
@@ -92,4 +111,5 @@ __all__ = [
     "http_request",
     "parse_uri",
     "set_proxy",
+    "ws_connect",
 ]

@@ -7,11 +7,12 @@ read by the same code, unmasked here, and masked where they are written.
 
 Rules: a ping is answered when it comes, also between the fragments of a message and while the
 program takes nothing. What the program sends leaves with `flush`; a close frame goes behind it, and
-nothing goes behind that. After our close frame no message is received any more. A violation is
-answered with a close frame that has its code (section 7.1.7). The end is told once, by `Ended`;
-then the connection is left to the server to end, as section 7.1.1 asks a client to, until
-`close_timeout`. A compressed message comes out compressed, so that what waits for the program is no
-larger than it came; `open_message` decompresses it, bounded.
+nothing goes behind that. A close frame of the server, or a violation, counts when the program was
+given what came before it (`apply_end`); a violation is answered with a close frame that has its
+code (section 7.1.7). After our close frame no message is received any more. The end is told once,
+by `Ended`; then the connection is left to the server to end, as section 7.1.1 asks a client to,
+until `close_timeout`. A compressed message comes out compressed, so that what waits for the program
+is no larger than it came; `open_message` decompresses it, bounded.
 
 It does not know sockets, addresses or the handshake; that the connection has not taken all that it
 was given, and that it has, it is told (`blocked`, `drained`).
@@ -135,10 +136,13 @@ class ClientWebSocket(Value):
     """A WebSocket of a client.
 
     `since` is when something was last received, or, unless it is open, when it began to close;
-    `pinged_at` is when it was pinged if nothing was received since.
+    `pinged_at` is when it was pinged if nothing was received since. `end` is the close frame or
+    the violation that was received, until `apply_end`.
     """
 
-    __match_args__ = ("state", "reader", "outgoing", "since", "pinged_at", "rules", "limits")
+    __match_args__ = (
+        "state", "reader", "outgoing", "since", "pinged_at", "rules", "limits", "end",
+    )  # fmt: skip
     __slots__ = __match_args__
 
     def __init__(
@@ -150,6 +154,7 @@ class ClientWebSocket(Value):
         pinged_at: float | None,
         rules: FrameRules,
         limits: WebSocketLimits,
+        end: Close | Malformed | None = None,
     ) -> None:
         self.state: Final = state
         self.reader: Final = reader
@@ -158,6 +163,7 @@ class ClientWebSocket(Value):
         self.pinged_at: Final = pinged_at
         self.rules: Final = rules
         self.limits: Final = limits
+        self.end: Final = end
 
 
 def make_client_websocket(
@@ -175,7 +181,7 @@ def with_outgoing(websocket: ClientWebSocket, outgoing: Outgoing) -> ClientWebSo
     """The WebSocket with something else to be sent."""
     return ClientWebSocket(
         websocket.state, websocket.reader, outgoing, websocket.since, websocket.pinged_at,
-        websocket.rules, websocket.limits,
+        websocket.rules, websocket.limits, websocket.end,
     )  # fmt: skip
 
 
@@ -183,18 +189,21 @@ def _with_pinged_at(websocket: ClientWebSocket, now: float) -> ClientWebSocket:
     """The WebSocket, which was pinged."""
     return ClientWebSocket(
         websocket.state, websocket.reader, websocket.outgoing, websocket.since, now,
-        websocket.rules, websocket.limits,
+        websocket.rules, websocket.limits, websocket.end,
     )  # fmt: skip
 
 
 def _after_read(
-    websocket: ClientWebSocket, reader: MessageReader, outgoing: Outgoing, now: float
+    websocket: ClientWebSocket,
+    reader: MessageReader,
+    outgoing: Outgoing,
+    end: Close | Malformed | None,
+    now: float,
 ) -> ClientWebSocket:
     """The WebSocket after a read, whatever came: that is an answer to any ping."""
-    is_open = websocket.state is OPEN
     return ClientWebSocket(
-        websocket.state, reader, outgoing, now if is_open else websocket.since, None,
-        websocket.rules, websocket.limits,
+        websocket.state, reader, outgoing, now if websocket.state is OPEN else websocket.since,
+        None, websocket.rules, websocket.limits, end,
     )  # fmt: skip
 
 
@@ -215,13 +224,15 @@ Step: TypeAlias = tuple[ClientWebSocket, tuple[Output, ...]]
 def receive(websocket: ClientWebSocket, data: bytes, now: float) -> Step:
     """The WebSocket after these bytes of the server, and what was received with them.
 
-    What is behind a close frame or a violation is not read.
+    A close frame or a violation among them counts with `apply_end`, when the program was given what
+    came before it, and has answered; what is behind it is not read.
     """
     if websocket.reader.is_over:
         return websocket, ()
     reader, items, error = receive_data(websocket.reader, data, websocket.rules)
     is_open, outputs = websocket.state is OPEN, list[Output]()
-    close, pings = None, list[bytes]()
+    end: Close | Malformed | None = error
+    pings = list[bytes]()
     for item in items:
         if isinstance(item, (str, bytes, CompressedMessage)):
             if is_open:
@@ -230,32 +241,28 @@ def receive(websocket: ClientWebSocket, data: bytes, now: float) -> Step:
             pings.append(item.payload)
         elif isinstance(item, Pong):
             outputs.append(item)
-        elif isinstance(item, Close):
-            close = item
-    outgoing = websocket.outgoing
-    if pings and is_open:
-        outgoing = answer_pings(outgoing, pings)
-    after = _after_read(websocket, reader, outgoing, now)
-    if close is not None:
-        after, more = _close_received(after, close, now)
-    elif error is not None:
-        after, more = fail(after, error, now)
-    elif pings and is_open:
-        after, more = flush(after)
-    else:
-        more = ()
-    return after, (*outputs, *more)
+        elif isinstance(item, Close):  # no pieces are asked for
+            end = item
+    if not (pings and is_open):
+        return _after_read(websocket, reader, websocket.outgoing, end, now), tuple(outputs)
+    outgoing = answer_pings(websocket.outgoing, pings)
+    after, sent = flush(_after_read(websocket, reader, outgoing, end, now))
+    return after, (*outputs, *sent)
 
 
-def _close_received(websocket: ClientWebSocket, close: Close, now: float) -> Step:
-    """The server has sent its close frame: answer it, unless it is the answer to ours (RFC 6455
-    section 5.5.1).
-    """
+def apply_end(websocket: ClientWebSocket, now: float) -> Step:
+    """What the close frame or the violation that was received leads to, if there is one."""
+    end = websocket.end
+    if end is None:
+        return websocket, ()
+    if isinstance(end, Malformed):
+        return fail(websocket, end, now)
+    # the answer to a close frame, unless that is the answer to ours (RFC 6455 section 5.5.1)
     outgoing = websocket.outgoing
     if websocket.state is OPEN:
-        outgoing = enqueue_control(outgoing, Opcode.CLOSE, encode_close(close.code))
+        outgoing = enqueue_control(outgoing, Opcode.CLOSE, encode_close(end.code))
     after, outputs = flush(_closing(websocket, CLOSED, outgoing, now))
-    return after, (*outputs, Ended(close.code, close.reason, None))
+    return after, (*outputs, Ended(end.code, end.reason, None))
 
 
 def open_message(websocket: ClientWebSocket, compressed: CompressedMessage) -> Message | Malformed:
@@ -393,6 +400,13 @@ def connection_lost(websocket: ClientWebSocket, error: Malformed, now: float) ->
         return websocket, ()
     after = _closing(websocket, CLOSED, websocket.outgoing, now)
     return after, (Ended(ABNORMAL_CLOSURE, "", error),)
+
+
+def resumed(websocket: ClientWebSocket, now: float) -> ClientWebSocket:
+    """The WebSocket when it is read again: nothing that may have come meanwhile was late."""
+    if websocket.state is not OPEN:
+        return websocket
+    return _after_read(websocket, websocket.reader, websocket.outgoing, websocket.end, now)
 
 
 # -- what is known of it ---------------------------------------------------------------------------

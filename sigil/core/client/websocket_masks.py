@@ -34,10 +34,6 @@ class MaskKeys(Value):
         self.digests: Final = digests
         self.unused: Final = unused
 
-    def __repr__(self) -> str:
-        """Without the seed, which is a secret."""
-        return f"MaskKeys(digests={self.digests}, unused={len(self.unused)} bytes)"
-
 
 def make_mask_keys(seed: bytes) -> MaskKeys:
     """The keys of a connection with this seed, which has 32 bytes; ValueError for others."""

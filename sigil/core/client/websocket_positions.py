@@ -7,7 +7,8 @@ makes facts of messages: a message with the position behind it, a position alone
 nothing may come. docs/reference/client.md has the rules for every client.
 
 Rules: texts of a server's own that are unknown or broken are nothing; what comes behind the
-position of the next message is that message, whatever it begins with. Only a server that was asked
+position of the next message is that message, whatever it begins with, and so is what is compressed,
+since a server's own texts never are. Only a server that was asked
 is read so: over any other WebSocket a message is a message. It does not know connections.
 """
 
@@ -18,7 +19,7 @@ from typing import Final, TypeAlias, final
 from urllib.parse import urlencode
 
 from ..value import Value
-from ..websocket.fragments import Message
+from ..websocket.fragments import CompressedMessage, Message
 
 MISSED_HEARTBEATS: Final = 2
 """So many heartbeats may fail to come before the connection is lost."""
@@ -38,7 +39,7 @@ class Delivery(Value):
     __match_args__ = ("message", "position")
     __slots__ = __match_args__
 
-    def __init__(self, message: Message, position: str | None) -> None:
+    def __init__(self, message: Message | CompressedMessage, position: str | None) -> None:
         self.message: Final = message
         self.position: Final = position
 
@@ -85,7 +86,9 @@ class Silence(Value):
 Fact: TypeAlias = Delivery | Located | Gap | Silence
 
 
-def read_message(position: str | None, message: Message) -> tuple[str | None, Fact | None]:
+def read_message(
+    position: str | None, message: Message | CompressedMessage
+) -> tuple[str | None, Fact | None]:
     """The position that belongs to the message behind this one, and the fact that this message is;
     None for nothing. `position` is the one that belongs to this message.
 

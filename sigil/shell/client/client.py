@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from ..members import Hosting
     from .asyncio_host import AsyncioHost
 
+REFUSAL_LEN = 1_024
+"""Bytes of the answer of a server that does not switch protocols."""
+
 Options = Any
 """The keywords of a request: see `Client.request`."""
 
@@ -200,6 +203,11 @@ class Client:
             return options
         return options._replace(tls=self._number_of(checked_context(verify, context)))
 
+    def route(self, proxy: object, verify: object, ssl_context: object) -> dict[str, Any]:
+        """The fields of `RequestOptions` for the proxy, and the way to do TLS, of one WebSocket."""
+        options = self._with_route(self._options, proxy, verify, ssl_context)
+        return {name: getattr(options, name) for name in ("proxy", "uses_proxy", "tls")}
+
     def _number_of(self, tls: object) -> int:
         """The loop's number for a way to do TLS."""
         if tls is True:
@@ -239,7 +247,7 @@ class Client:
         given = (("Connection", "Upgrade"), ("Upgrade", name), *fields)
         body = make_body()
         outgoing = self.prepare("GET", uri, given, body, options)
-        return self.send(outgoing, body, Wish(protocol=protocol))
+        return self.send(outgoing, body, Wish(protocol=protocol, first_len=REFUSAL_LEN))
 
     # -- waiting -----------------------------------------------------------------------------------
 
@@ -290,6 +298,11 @@ class Client:
     def running(self) -> bool:
         """True until the client is closed."""
         return not self._loop.is_closed
+
+    @property
+    def is_hosted(self) -> bool:
+        """True if asyncio, or a server, ticks it."""
+        return self._host is not None or self._server is not None
 
     @property
     def loop(self) -> ClientLoop:

@@ -52,6 +52,7 @@ from ..loop.mailbox import Mailbox
 from ..loop.poller import Poller, ready_for
 from ..program.logs import write_text
 from ..program.tracebacks import EXIT_EXCEPTIONS, error_text
+from .alarms import Alarm, Alarms
 from .bodies import Body
 from .pulling import pull_piece
 from .receiver import Receiver, Wish
@@ -95,6 +96,7 @@ class ClientLoop:
         self._events: list[ClientEvent] = []
         self._effects: deque[ClientEffect] = deque()
         self._pulls: list[PullBody] = []
+        self._alarms = Alarms()
         self._next_request = 0
         self._thread = threading.get_ident()
         self._pid = os.getpid()
@@ -148,6 +150,13 @@ class ClientLoop:
         """Call a function on the thread that ticks, in its next tick."""
         self._mailbox.put(function)
 
+    def call_at(self, at: float, function: Callable[[], object]) -> Alarm:
+        """Call a function at a time of `time.monotonic()`, on the thread that ticks."""
+        alarm = self._alarms.set(at, function)
+        if not self._is_running:
+            self._after_change()
+        return alarm
+
     def report(self, event: ClientEvent) -> None:
         """Tell the core an event: now, or in the next tick if this is another thread or interrupts
         the loop.
@@ -165,7 +174,7 @@ class ClientLoop:
         if self.after_run is not None:
             self.after_run()
         elif self._is_watched and not self._is_ticking:
-            at, known = next_deadline(self.agent), self._known_deadline
+            at, known = self._next_at(), self._known_deadline
             if self._pulls or (at is not None and (known is None or at < known)):
                 self._known_deadline = at
                 self._mailbox.wake()
@@ -191,9 +200,16 @@ class ClientLoop:
 
     def next_deadline(self) -> float | None:
         """When a tick is needed though nothing is ready; None if never."""
-        at = self.agent.now if self._pulls or self._events else next_deadline(self.agent)
+        at = self.agent.now if self._pulls or self._events else self._next_at()
         self._known_deadline = at
         return at
+
+    def _next_at(self) -> float | None:
+        """When the core, or an alarm, has something to do."""
+        at, alarm_at = next_deadline(self.agent), self._alarms.next_at()
+        if at is None or alarm_at is None:
+            return alarm_at if at is None else at
+        return min(at, alarm_at)
 
     def wake(self) -> None:
         """End the wait of a tick, from whatever thread."""
@@ -218,7 +234,7 @@ class ClientLoop:
         has_work = bool(self._pulls or self._events or self._effects or len(self._mailbox))
         ready = self._poller.wait(0.0 if has_work else self._bounded(timeout))
         reading = read_clock()
-        at = next_deadline(self.agent)
+        at = self._next_at()
         is_due = at is not None and at <= reading.now
         if is_due:
             ready = self._poller.wait(0.0)  # all that came before the clock was read
@@ -231,7 +247,16 @@ class ClientLoop:
         if is_due:
             self._events.append(InputRead())
         self._run()
+        if is_due:
+            self._ring(reading.now)
         return True
+
+    def _ring(self, now: float) -> None:
+        """Call what is due, when all that came in time was told."""
+        for alarm in self._alarms.take_due(now):
+            if alarm.function is not None:
+                with self._user_code("an alarm of a client raised"):
+                    alarm.function()
 
     def wait(self) -> None:
         """Do something, and wait for it if need be. For whoever has nothing else to do."""
@@ -240,7 +265,7 @@ class ClientLoop:
         self.tick(None)
 
     def _bounded(self, timeout: float | None) -> float | None:
-        at = next_deadline(self.agent)
+        at = self._next_at()
         if at is None or timeout == 0.0:
             return timeout
         left = max(0.0, at - read_clock().now)

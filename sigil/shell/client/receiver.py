@@ -43,6 +43,8 @@ class Wish(NamedTuple):
     on_body: Callable[[bytes], object] | None = None
     max_len: int | None = None
     """Bytes of a whole body; None: as the limits say."""
+    first_len: int | None = None
+    """Only so many bytes of a whole body are wanted: the response is complete with these."""
     protocol: TakenOver | None = None
     """What takes the connection over with a 101."""
 
@@ -133,6 +135,13 @@ class Receiver:
             self._call(call, piece)
             return
         self._length += len(piece)
+        first_len = self.wish.first_len
+        if first_len is not None and self._length >= first_len:
+            self._parts.append(piece[: len(piece) - self._length + first_len])
+            self._complete()
+            self._has_failed = True
+            self._feed.abandon(self.number, FailureKind.CANCELLED, "the rest was not wanted")
+            return
         max_len = self.wish.max_len or self._limits.max_response_len
         if self._length > max_len:
             what = f"the body is longer than the {max_len} bytes that are held"
@@ -181,6 +190,10 @@ class Receiver:
                     DecodingError(self._about(f"the body cannot be decoded: {error}"))
                 )
                 return
+        self._complete()
+
+    def _complete(self) -> None:
+        """Give the response with its whole body."""
         response, self._response = self._response, None
         assert response is not None
         parts = self._parts

@@ -35,6 +35,7 @@ from sigil.core.client.websocket import (
     ReadyState,
     Step,
     Transmit,
+    apply_end,
     blocked,
     buffered_amount,
     close,
@@ -131,6 +132,13 @@ def with_rest(websocket: ClientWebSocket, outputs: tuple[Output, ...]) -> Step:
     return websocket, outputs
 
 
+def received(websocket: ClientWebSocket, data: bytes, now: float = NOW) -> Step:
+    """What comes of these bytes, and of an end in them, for a program that answers nothing."""
+    websocket, outputs = receive(websocket, data, now)
+    websocket, more = apply_end(websocket, now)
+    return websocket, outputs + more
+
+
 class Seen(NamedTuple):
     """What came of it: what the program gets, what the server gets, and the state."""
 
@@ -143,7 +151,7 @@ def seen(websocket: ClientWebSocket, reads: Iterable[bytes]) -> Seen:
     """What comes of these reads."""
     outputs: list[Output] = []
     for data in reads:
-        websocket, more = receive(websocket, data, NOW)
+        websocket, more = received(websocket, data, NOW)
         outputs += more
     others = tuple(output for output in outputs if type(output) is not Transmit)
     return Seen(others, sent(outputs), websocket.state)
@@ -216,7 +224,7 @@ def test_compressed_messages_come_out_as_they_came_and_are_opened_within_the_bou
         fragment(opcode, deflate(payload, 15), True, True)
         for opcode, payload in ((1, LONG), (2, b""), (2, bytes(100_001)))
     )
-    websocket, (first, second, third) = receive(websocket, data, NOW)
+    websocket, (first, second, third) = received(websocket, data, NOW)
     assert isinstance(first, CompressedMessage)
     assert isinstance(second, CompressedMessage)
     assert isinstance(third, CompressedMessage) and len(third) < 500
@@ -247,6 +255,17 @@ def test_cuts_change_nothing(data: bytes, cuts: list[int]) -> None:
     assert same(seen(opened(), byte_by_byte(data)), seen(opened(), [data]))
 
 
+def test_what_the_program_answers_goes_before_the_answer_to_a_close_frame_or_a_violation() -> None:
+    for end, code in ((BYE, 1000), (b"\x83\x00", 1002)):
+        websocket, outputs = receive(opened(), encode_frame(1, b"a") + end, NOW)
+        assert outputs == ("a",)
+        websocket, statuses = send_messages(websocket, ("b",))
+        assert statuses == (SendStatus.SUCCESS,)
+        websocket, outputs = apply_end(websocket, NOW)
+        answer, close_frame = sent(outputs)
+        assert answer == "b" and isinstance(close_frame, Close) and close_frame.code == code
+
+
 # -- what is sent ----------------------------------------------------------------------------------
 
 
@@ -266,7 +285,7 @@ def test_who_takes_nothing_is_sent_the_rest_when_it_does() -> None:
     assert buffered_amount(websocket) == 18
     websocket, statuses = send_messages(websocket, ("three",))
     assert statuses == (SendStatus.BACKPRESSURE,)
-    websocket, nothing = receive(websocket, encode_frame(9, b"1") + encode_frame(9, b"2"), NOW)
+    websocket, nothing = received(websocket, encode_frame(9, b"1") + encode_frame(9, b"2"), NOW)
     assert nothing == ()
     assert flush(websocket) == (websocket, ())
     websocket, more = drained(websocket)
@@ -318,7 +337,7 @@ def test_who_is_silent_is_pinged_and_lost_if_it_does_not_answer() -> None:
     websocket, outputs = on_time(websocket, NOW + 20)
     assert sent(outputs) == (Ping(b""),)
     assert next_deadline(websocket) == NOW + 40
-    heard, _ = receive(websocket, encode_frame(10, b""), NOW + 30)
+    heard, _ = received(websocket, encode_frame(10, b""), NOW + 30)
     assert next_deadline(heard) == NOW + 50
     websocket, outputs = on_time(websocket, NOW + 40)
     assert sent(outputs) == (Close(1011, "a ping was not answered in time"),)
@@ -329,7 +348,7 @@ def test_who_is_silent_is_pinged_and_lost_if_it_does_not_answer() -> None:
 
 def test_a_close_that_is_not_answered_is_over_in_time() -> None:
     websocket, _ = close(opened(), 1000, "", NOW)
-    websocket, _ = receive(websocket, encode_frame(1, b"still here"), NOW + 4)
+    websocket, _ = received(websocket, encode_frame(1, b"still here"), NOW + 4)
     assert next_deadline(websocket) == NOW + 5
     websocket, outputs = on_time(websocket, NOW + 5)
     error = malformed("the close frame was not answered in time", CloseReason.PEER_RESET)
@@ -337,7 +356,7 @@ def test_a_close_that_is_not_answered_is_over_in_time() -> None:
 
 
 def test_a_server_that_does_not_end_the_connection_is_not_waited_for_long() -> None:
-    websocket, _ = receive(opened(), BYE, NOW)
+    websocket, _ = received(opened(), BYE, NOW)
     assert on_time(websocket, NOW + 4.9) == (websocket, ())
     assert on_time(websocket, NOW + 5) == (websocket, (Disconnect(True),))
     assert half_closed(websocket, NOW + 1) == (websocket, (Disconnect(False),))
@@ -433,7 +452,7 @@ def test_our_server_and_our_client_agree(
             server, effects = advance_by(server, Writable(CONN), Flush(None))
     got: list[Output] = []
     for data in cut(to_client, cuts):
-        websocket, more = receive(websocket, data, NOW)
+        websocket, more = received(websocket, data, NOW)
         got += more
     if closes == "client":
         assert same(got, [Pong(b"?"), Ended(4000, "", None)])
@@ -444,7 +463,7 @@ def test_our_server_and_our_client_agree(
         for one in got[1:]
     ] == theirs
     if closes == "server":
-        websocket, (reply, ended) = receive(websocket, BYE, NOW)
+        websocket, (reply, ended) = received(websocket, BYE, NOW)
         assert ended == Ended(1000, "bye", None)
         server, effects = advance_by(server, Received(CONN, transmitted((reply,))))
         ends = [effect for effect in effects if isinstance(effect, Send)]
@@ -486,7 +505,7 @@ def test_wsproto_and_our_client_agree(
     data += server.send(TheirPing(payload=b"?"))
     got: list[Output] = []
     for piece in cut(data, cuts):
-        websocket, more = receive(websocket, piece, NOW)
+        websocket, more = received(websocket, piece, NOW)
         got += more
     assert [
         open_message(websocket, one) if isinstance(one, CompressedMessage) else one
@@ -508,5 +527,5 @@ def test_wsproto_and_our_client_agree(
         TheirPong(payload=bytearray(b"?")),
         CloseConnection(code=1000, reason="bye"),
     ]
-    websocket, outputs = receive(websocket, server.send(others[1].response()), NOW)
+    websocket, outputs = received(websocket, server.send(others[1].response()), NOW)
     assert outputs == (Ended(1000, "bye", None),)

@@ -1,0 +1,141 @@
+"""A WebSocket for coroutines: what waits is awaited.
+
+Theory: asyncio ticks the client, and the WebSocket says when something has happened; then whoever
+waits looks again.
+
+Rules: `send` waits for room: until the server is no longer behind with reading. What is cancelled
+while it waits has taken nothing. It does not know the connection.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ...core.client.websocket_retry import StreamState
+from ...core.send_status import SendStatus
+from ...core.websocket.fragments import Message
+from .websocket_connection import clock
+from .websocket_errors import WebSocketClosed, WebSocketTimeout
+from .websocket_messages import MessageSide
+
+if TYPE_CHECKING:
+    from asyncio import Future
+
+
+class AsyncWebSocket:
+    """A WebSocket; what `async with ws_connect(url)` gives."""
+
+    def __init__(self, websocket: MessageSide) -> None:
+        self.websocket = websocket
+        """The WebSocket itself: its state, position, response and figures."""
+
+    async def _until(self, is_so: Callable[[], bool], timeout: float | None, what: str) -> None:
+        """Wait until it is so."""
+        if is_so():
+            return
+        # here, since a script has no other use for asyncio
+        from asyncio import get_running_loop, timeout_at
+
+        loop = get_running_loop()
+        until = None if timeout is None else loop.time() + timeout
+        try:
+            async with timeout_at(until):
+                while not is_so():
+                    changed: Future[None] = loop.create_future()
+                    self.websocket.on_change(partial(_resolve, changed))
+                    await changed
+        except TimeoutError:
+            raise WebSocketTimeout(f"{self.websocket.url}: no {what} in {timeout:g} s") from None
+
+    async def wait_open(self, timeout: float | None = None) -> None:
+        """Wait until there is a connection. If the first attempt fails, what it failed with is
+        raised; `WebSocketTimeout` after so many seconds.
+        """
+        websocket = self.websocket
+        await self._until(lambda: websocket.is_settled, timeout, "connection")
+        websocket.require_open()
+
+    async def send(self, data: Message) -> SendStatus:
+        """Send a str as a text or bytes as a binary message, when there is room; true unless it was
+        dropped, since there is no connection. `WebSocketClosed` when it is over.
+        """
+        websocket = self.websocket
+        while websocket.is_blocked:
+            await self._until(self._has_room, None, "room")
+        if websocket.is_over:
+            raise self._over()
+        return websocket.send(data)
+
+    def _has_room(self) -> bool:
+        websocket = self.websocket
+        return not websocket.is_blocked or not websocket.is_open
+
+    async def recv(self, timeout: float | None = None) -> Message:
+        """The next message. `WebSocketClosed` when it is over, `WebSocketTimeout` after so many
+        seconds.
+        """
+        websocket, found = self.websocket, list[Message]()
+
+        def is_there() -> bool:
+            message = websocket.take()
+            if message is not None:
+                found.append(message)
+            return message is not None or websocket.is_over
+
+        await self._until(is_there, timeout, "message")
+        if not found:
+            raise self._over()
+        return found[0]
+
+    def _over(self) -> BaseException:
+        websocket = self.websocket
+        code = websocket.close_code or 1006
+        return websocket.final_error() or WebSocketClosed(code, websocket.close_reason)
+
+    async def ping(self, timeout: float | None = None) -> float:
+        """Seconds until a ping was answered."""
+        websocket = self.websocket
+        start, pongs = clock(), websocket.pongs
+        websocket.ping()
+        await self._until(lambda: websocket.pongs > pongs or websocket.is_over, timeout, "pong")
+        if websocket.pongs == pongs:
+            raise self._over()
+        return clock() - start
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close for good, and wait until that is so."""
+        websocket = self.websocket
+        websocket.close(code, reason)
+        await self._until(lambda: websocket.is_gone, None, "end")
+
+    @property
+    def state(self) -> StreamState:
+        """Waiting for the next attempt, connecting, open, closing or closed."""
+        return self.websocket.state
+
+    @property
+    def position(self) -> str | None:
+        """Where in a sigil server's stream the program is; None without one."""
+        return self.websocket.position
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that the server chose; None if none."""
+        return self.websocket.subprotocol
+
+    async def __aiter__(self) -> AsyncIterator[Message]:
+        """The messages until it is over; what it ended with is raised if that was a failure."""
+        while True:
+            try:
+                message = await self.recv()
+            except WebSocketClosed:
+                error = self.websocket.final_error()
+                if error is not None:
+                    raise error from None
+                return
+            yield message
+
+
+def _resolve(future: "Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,248 @@
+"""A WebSocket that outlives its connections: it connects again, resumes behind its position, and
+gives up where it would not get better; against our own server and scripted ones.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sigil import Callbacks, Conn, HttpServer, Limits, Request, Response, make_http_server
+from sigil.client import (
+    Backoff,
+    Client,
+    Gap,
+    StreamState,
+    WebSocket,
+    WebSocketCallbacks,
+    WebSocketLimits,
+    WebSocketRefused,
+    ws_connect,
+)
+from tests.support.websocket_servers import Line, scripted
+
+PATIENCE = 60.0
+SOON = Backoff(first=0.001, maximum=0.001, first_busy=0.001)
+
+
+def recording(seen: list[Any]) -> WebSocketCallbacks:
+    """Callbacks that write down what they are called with, but for delays."""
+    return WebSocketCallbacks(
+        open=lambda ws: seen.append("open"),
+        message=lambda ws, data: seen.append(data),
+        close=lambda ws, code, reason, after: seen.append((code, reason, after is not None)),
+        gap=lambda ws, gap: seen.append(gap),
+        error=lambda ws, error: seen.append(type(error).__name__),
+    )
+
+
+def until(client: Client, is_so: Callable[[], bool]) -> None:
+    """Tick until it is so."""
+    while not is_so():
+        assert client.tick(PATIENCE), "nothing happens any more"
+
+
+def text(message: str) -> bytes:
+    """A short text of a server."""
+    data = message.encode()
+    return bytes((0x81, len(data))) + data
+
+
+def saying(*messages: str, end: bytes = b"") -> Callable[[Line], None]:
+    """A script that accepts, sends these texts, and ends so."""
+    return lambda line: line.accept(behind=b"".join(map(text, messages)) + end)
+
+
+def test_a_lost_connection_is_made_again_behind_the_last_position() -> None:
+    targets: list[str] = []
+
+    def script(*messages: str) -> Callable[[Line], None]:
+        def run(line: Line) -> None:
+            targets.append(line.target)
+            saying(*messages)(line)
+
+        return run
+
+    scripts = (
+        script("\0position:7-1", "\0next:7-2", "two"),
+        script("\0next:7-3", "three", '\0gap:{"after":"7-3","position":"8-1","missed":2}'),
+        script("\0next:8-2", "\0 a message", "direct"),
+        saying(end=b"\x88\x02\x03\xf0"),  # 1008: it would not get better
+    )
+    seen: list[Any] = []
+    with scripted(*scripts) as url, Client() as client:
+        ws = ws_connect(url, after="", backoff=SOON, client=client, callbacks=recording(seen))
+        until(client, lambda: ws.is_over)
+        assert ws.position == "8-2"
+    lost = ["WebSocketClosed", (1006, "", True)]
+    assert seen == [
+        "open", "two", *lost,
+        "open", "three", Gap("7-3", "8-1", 2), *lost,
+        "open", "\0 a message", "direct", *lost,
+        (1008, "", False),
+    ]  # fmt: skip
+    assert targets == [
+        "/?after=&sigil-heartbeats",
+        "/?after=7-2&sigil-heartbeats",
+        "/?after=8-1&sigil-heartbeats",
+    ]
+
+
+def test_a_loop_goes_on_over_the_next_connection() -> None:
+    with (
+        scripted(saying("one"), saying("two"), saying("three", end=b"\x88\x02\x03\xea")) as url,
+        ws_connect(url, backoff=SOON) as ws,
+    ):
+        assert [ws.recv(), ws.recv(), ws.recv()] == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "seen"),
+    [
+        ("404 Not Found", ["WebSocketRefused", (1006, "", False)]),
+        ("503 Full", ["WebSocketRefused", (1013, "", True)]),
+        ("502 Bad Gateway", ["WebSocketRefused", (1006, "", True)]),
+    ],
+)
+def test_a_refusal_of_the_first_attempt_is_final_unless_it_may_get_better(
+    answer: str, seen: list[Any]
+) -> None:
+    def refuse(line: Line) -> None:
+        line.read_head()
+        line.sock.sendall(f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    found: list[Any] = []
+    with scripted(refuse, saying("hi")) as url, Client() as client:
+        ws = ws_connect(url, backoff=SOON, client=client, callbacks=recording(found))
+        until(client, lambda: len(found) >= 2)
+        assert found[:2] == seen
+        if seen[1][2]:
+            until(client, lambda: "hi" in found)
+        else:
+            assert isinstance(ws.error, WebSocketRefused)
+
+
+def test_a_refusal_of_who_was_there_before_may_get_better() -> None:
+    def refuse(line: Line) -> None:
+        line.read_head()
+        line.sock.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+    with (
+        scripted(saying("one"), refuse, saying("two")) as url,
+        ws_connect(url, backoff=SOON) as ws,
+    ):
+        assert [ws.recv(), ws.recv()] == ["one", "two"]
+
+
+def test_who_does_not_reconnect_is_over_with_its_connection() -> None:
+    found: list[Any] = []
+    with scripted(saying("one")) as url, Client() as client:
+        ws = ws_connect(url, reconnect=False, client=client, callbacks=recording(found))
+        until(client, lambda: ws.is_over)
+    assert found == ["open", "one", "WebSocketClosed", (1006, "", False)]
+
+
+def test_it_is_closed_while_it_waits_or_connects() -> None:
+    found: list[Any] = []
+    with Client() as client:
+        ws = ws_connect("ws://127.0.0.1:1/", client=client, callbacks=recording(found))
+        until(client, lambda: ws.state is StreamState.WAITING)
+        ws.close(4000, "enough")
+        assert found == ["ConnectError", (1006, "", True), (4000, "enough", False)]
+        ws = ws_connect("ws://127.0.0.1:1/", client=client, callbacks=recording(found))
+        ws.close()
+        assert found[3:] == [(1000, "", False)]
+        assert ws.is_gone
+
+
+def test_a_server_from_which_nothing_comes_is_given_up() -> None:
+    def silent(line: Line) -> None:
+        line.accept(behind=text("\0heartbeat:5"))
+        line.read_all()
+
+    found: list[Any] = []
+    limits = WebSocketLimits(close_timeout=0.01)
+    with scripted(silent, saying("back")) as url, Client() as client:
+        ws_connect(
+            url, after="", backoff=SOON, limits=limits, client=client, callbacks=recording(found)
+        )
+        until(client, lambda: "back" in found)
+    assert found[:5] == ["open", "WebSocketTimeout", (1006, "", True), "open", "back"]
+
+
+def test_a_handshake_that_a_proxy_answers_for_nobody_does_not_open_a_stream() -> None:
+    def proxy(line: Line) -> None:
+        line.accept()
+        line.read_all()
+
+    found: list[Any] = []
+    limits = WebSocketLimits(open_timeout=0.05, close_timeout=0.01)
+    with scripted(proxy, saying("\0position:7-1")) as url, Client() as client:
+        ws_connect(
+            url, after="", backoff=SOON, limits=limits, client=client, callbacks=recording(found)
+        )
+        until(client, lambda: "open" in found)
+    assert found[:3] == ["WebSocketTimeout", (1006, "", True), "open"]
+
+
+# -- our own server --------------------------------------------------------------------------------
+
+
+def app(request: Request) -> Response:
+    """A stream of what is broadcast."""
+    return Response.upgrade(topics=("a",), after=request.args.get("after"))
+
+
+def test_nothing_that_our_server_publishes_is_lost_or_received_twice() -> None:
+    conns: list[Conn] = []
+
+    def note(server: HttpServer, conn: Conn, request: Request) -> None:
+        conns.append(conn)
+
+    server = make_http_server(
+        app, port=0, limits=Limits(history_messages=1_000), callbacks=Callbacks(ws_open=note)
+    )
+    server.listen()
+    found: list[Any] = []
+    client = Client(server=server)
+    ws = ws_connect(
+        f"ws://127.0.0.1:{server.port}/live",
+        after="",
+        topics=["a"],
+        backoff=SOON,
+        client=client,
+        callbacks=recording(found),
+    )
+
+    def received() -> list[Any]:
+        return [item for item in found if isinstance(item, str) and item.isdigit()]
+
+    def ticked(is_so: Callable[[], bool]) -> None:
+        for _ in range(10_000):
+            if is_so():
+                return
+            server.tick(0.01)
+        raise AssertionError(found[-5:])
+
+    ticked(lambda: ws.is_open)
+    for number in range(30):
+        server.broadcast(str(number), topic="a")
+        server.broadcast("no", topic="b")
+        if number % 7 == 3:
+            server.close(conns[-1], 1012, "restart")
+            connections = len(conns)
+            ticked(lambda connections=connections: len(conns) > connections)
+    ticked(lambda: len(received()) >= 30)
+    assert received() == [str(number) for number in range(30)]
+    client.close()
+    server.stop(0)
+    while server.running:
+        server.tick(0)
+
+
+def test_a_websocket_shows_what_it_is() -> None:
+    with Client() as client:
+        ws = ws_connect("ws://user:secret@127.0.0.1:1/x", client=client)
+        assert repr(ws) == "<WebSocket connecting: ws://127.0.0.1:1/x>"
+        assert isinstance(ws, WebSocket)
+        ws.close()
