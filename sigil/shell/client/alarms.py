@@ -6,7 +6,7 @@ are a heap, and one that is cancelled stays in it until its time has come.
 Rules: times are those of `time.monotonic()`. It does not know what is called, nor by whom.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from itertools import count
 
@@ -46,9 +46,18 @@ class Alarms:
             heappop(heap)
         return heap[0][0] if heap else None
 
-    def take_due(self, now: float) -> list[Alarm]:
-        """Those that are due, in order, which are here no more."""
+    def or_sooner(self, at: float | None) -> float | None:
+        """The sooner of this time and that of the first one; None if there is neither."""
+        first = self.next_at()
+        if at is None or first is None:
+            return first if at is None else at
+        return min(at, first)
+
+    def take_due(self, now: float) -> Iterator[Callable[[], object]]:
+        """The functions that are due, in order; one that is cancelled by another is not."""
         due: list[Alarm] = []
         while (at := self.next_at()) is not None and at <= now:
             due.append(heappop(self._heap)[2])
-        return due
+        for alarm in due:
+            if alarm.function is not None:
+                yield alarm.function

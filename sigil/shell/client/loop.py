@@ -206,10 +206,7 @@ class ClientLoop:
 
     def _next_at(self) -> float | None:
         """When the core, or an alarm, has something to do."""
-        at, alarm_at = next_deadline(self.agent), self._alarms.next_at()
-        if at is None or alarm_at is None:
-            return alarm_at if at is None else at
-        return min(at, alarm_at)
+        return self._alarms.or_sooner(next_deadline(self.agent))
 
     def wake(self) -> None:
         """End the wait of a tick, from whatever thread."""
@@ -248,15 +245,10 @@ class ClientLoop:
             self._events.append(InputRead())
         self._run()
         if is_due:
-            self._ring(reading.now)
-        return True
-
-    def _ring(self, now: float) -> None:
-        """Call what is due, when all that came in time was told."""
-        for alarm in self._alarms.take_due(now):
-            if alarm.function is not None:
+            for function in self._alarms.take_due(reading.now):
                 with self._user_code("an alarm of a client raised"):
-                    alarm.function()
+                    function()
+        return True
 
     def wait(self) -> None:
         """Do something, and wait for it if need be. For whoever has nothing else to do."""

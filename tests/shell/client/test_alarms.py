@@ -1,7 +1,7 @@
 """Functions that are called at a time: in order, once, and not when they were cancelled."""
 
 from sigil.client import Client
-from sigil.shell.client.alarms import Alarm, Alarms
+from sigil.shell.client.alarms import Alarms
 
 
 def test_what_is_due_is_taken_in_order() -> None:
@@ -13,16 +13,20 @@ def test_what_is_due_is_taken_in_order() -> None:
     alarms.set(1.0, lambda: seen.append("second"))
     second.cancel()
     assert alarms.next_at() == 1.0
-    call(alarms.take_due(2.5))
+    for function in alarms.take_due(2.5):
+        function()
     assert (seen, alarms.next_at()) == (["first", "second"], 3.0)
-    assert alarms.take_due(2.9) == []
+    assert list(alarms.take_due(2.9)) == []
+    assert (alarms.or_sooner(2.0), alarms.or_sooner(None)) == (2.0, 3.0)
 
 
-def call(alarms: list[Alarm]) -> None:
-    """Call what is due."""
-    for alarm in alarms:
-        assert alarm.function is not None
-        alarm.function()
+def test_one_that_is_due_may_cancel_the_next() -> None:
+    alarms, seen = Alarms(), list[str]()
+    alarms.set(1.0, lambda: last.cancel())
+    last = alarms.set(1.0, lambda: seen.append("called"))
+    for function in alarms.take_due(1.0):
+        function()
+    assert seen == []
 
 
 def test_a_client_calls_what_is_due_and_survives_what_raises() -> None:
