@@ -1,9 +1,9 @@
 """What a program asks of one connection beside sending: whether it is read, when it can be sent
 more, and how long it may last.
 
-Theory: these are facts like others: the program has said so. They have their names from
-libwebsockets, whose users know them as `lws_rx_flow_control`, `lws_callback_on_writable` and
-`lws_set_timeout`.
+Theory: these are facts like others: the program has said so; and the last two are the orders that
+follow. They have their names from libwebsockets, whose users know them as `lws_rx_flow_control`,
+`lws_callback_on_writable` and `lws_set_timeout`.
 
 Rules: one that is for a connection that is gone, or ends, changes nothing. This file does not know
 what becomes of them (`connection.control_requests`).
@@ -95,3 +95,28 @@ class DeliveryHeld(Value):
         self.conn: Final = conn
         self.replies: Final = replies
         self.messages: Final = messages
+
+
+@final
+class CallWritable(Value):
+    """Call `Callbacks.writable`: more can be sent to `conn` without waiting."""
+
+    __match_args__ = ("conn",)
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn) -> None:
+        self.conn: Final = conn
+
+
+@final
+class CallWsPong(Value):
+    """Call `Callbacks.ws_pong`: the pong of the WebSocket `conn` has come that brings back the
+    `data` of a ping.
+    """
+
+    __match_args__ = ("conn", "data")
+    __slots__ = __match_args__
+
+    def __init__(self, conn: Conn, data: bytes) -> None:
+        self.conn: Final = conn
+        self.data: Final = data

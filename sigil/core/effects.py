@@ -16,6 +16,7 @@ from pyrsistent import PSet
 from .broadcast.entry import Subscription
 from .close_reasons import CloseReason
 from .conn import Conn, Peer, Ticket
+from .control import CallWritable, CallWsPong
 from .events import Segment
 from .http.request import Request
 from .securing import StartTls
@@ -213,17 +214,6 @@ class CallWsDrain(Value):
     """Call `Callbacks.ws_drain`: the WebSocket `conn` was behind with reading, and has taken all
     that it was sent.
     """
-
-    __match_args__ = ("conn",)
-    __slots__ = __match_args__
-
-    def __init__(self, conn: Conn) -> None:
-        self.conn: Final = conn
-
-
-@final
-class CallWritable(Value):
-    """Call `Callbacks.writable`: more can be sent to `conn` without waiting."""
 
     __match_args__ = ("conn",)
     __slots__ = __match_args__
@@ -442,7 +432,7 @@ class AccessLog(Value):
 
 Effect: TypeAlias = (
     Adopt | Reject | CallOpen | CallClose | CallWsOpen | Deliver | DeliverCompressed | CallWsClose
-    | CallWsDrain | CallWritable | CallSseOpen | CallSseClose | Handle | AskBody | HandlePieces
-    | BodyPiece | Pull | SendFile | CloseBody | Send | FanOut | Watch | LimitUnsent | ReadSendQueue
-    | Drop | Log | AccessLog | StartTls
+    | CallWsDrain | CallWsPong | CallWritable | CallSseOpen | CallSseClose | Handle | AskBody
+    | HandlePieces | BodyPiece | Pull | SendFile | CloseBody | Send | FanOut | Watch | LimitUnsent
+    | ReadSendQueue | Drop | Log | AccessLog | StartTls
 )  # fmt: skip

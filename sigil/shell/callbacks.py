@@ -29,11 +29,12 @@ class Callbacks(NamedTuple):
     that the handler had, `ws_message(server, conn, data)` with a str for a text and bytes for a
     binary message, `ws_fragment(server, conn, fragment)` with each piece of one that is longer than
     `Limits.max_ws_piece_len`, if there is this callback, `ws_drain(server, conn)` when it was
-    behind with reading and has taken all that it was sent, and `ws_close(server, conn, reason,
-    code)`. For one that becomes an event stream of what is broadcast: `sse_open(server, conn,
-    request)` and `sse_close(server, conn, reason)`. `writable(server, conn)` is called once for
-    each `server.callback_on_writable(conn)`. Any of them may send, broadcast and close. One that
-    raises is logged with its traceback and ends its connection (500 or 1011).
+    behind with reading and has taken all that it was sent, `ws_pong(server, conn, data)` when the
+    pong has come for `server.ping(conn, data)`, if there were data, and `ws_close(server, conn,
+    reason, code)`. For one that becomes an event stream of what is broadcast: `sse_open(server,
+    conn, request)` and `sse_close(server, conn, reason)`. `writable(server, conn)` is called once
+    for each `server.callback_on_writable(conn)`. Any of them may send, broadcast and close. One
+    that raises is logged with its traceback and ends its connection (500 or 1011).
     """
 
     open: Callable[[HttpServer, Conn], object] | None = None
@@ -46,4 +47,5 @@ class Callbacks(NamedTuple):
     sse_close: Callable[[HttpServer, Conn, CloseReason], object] | None = None
     writable: Callable[[HttpServer, Conn], object] | None = None
     ws_fragment: Callable[[HttpServer, Conn, Fragment], object] | None = None
+    ws_pong: Callable[[HttpServer, Conn, bytes], object] | None = None
     admit: Callable[[HttpServer, Peer], object] | None = None

@@ -203,7 +203,8 @@ def test_partial_buffered_is_true_while_the_kernel_has_not_taken_all() -> None:
 
 
 def test_a_ping_of_the_program_goes_behind_what_was_sent_and_is_answered() -> None:
-    with ticking(upgrade) as server:
+    diary = CallbackLog()
+    with ticking(upgrade, callbacks=diary.callbacks) as server:
         (client,) = websocket_clients(server, 1)
         (conn,) = server.clients()
         server.send(conn, "before")
@@ -211,6 +212,8 @@ def test_a_ping_of_the_program_goes_behind_what_was_sent_and_is_answered() -> No
         in_a_thread(lambda: server.ping(conn))
         pump(server, lambda: len(client.frames) == 3, client)
         assert client.frames == [(1, b"before"), (9, b"tag"), (9, b"")]
+        client.send(frame(10, b"tag") + frame(10))
+        pump(server, lambda: diary.of("ws_pong") == [(b"tag",)], client)
         close_clients(server, client)
 
 

@@ -17,7 +17,7 @@ from sigil import Callbacks, CloseReason, Conn, HttpServer, Request, Response
 from tests.support.requests import UPGRADE
 from tests.support.servers import Raw, pump
 
-NOT_AN_END = ("ws_message", "ws_fragment", "ws_drain", "writable")
+NOT_AN_END = ("ws_message", "ws_fragment", "ws_drain", "ws_pong", "writable")
 """Callbacks that come any number of times."""
 DECISIVE = ("admit", "ws_fragment")
 """Callbacks without which a server does something else than with one that returns None."""

@@ -16,13 +16,13 @@ was sent. It does not know who asks.
 from typing import Final
 
 from ..control import (
+    CallWritable,
     DeliveryHeld,
     ReadingAllowed,
     TimeoutReason,
     TimeoutRequested,
     WritableRequested,
 )
-from ..effects import CallWritable
 from .body_pieces import give_piece
 from .client import Client, Phase, with_outgoing, with_websocket
 from .context import Context, Step

@@ -16,6 +16,7 @@ has a `websocket`. They do not know any other client, nor how a WebSocket ends (
 from collections.abc import Sequence
 from typing import Final
 
+from ..control import CallWsPong
 from ..effects import CallWsDrain, Effect, Send
 from ..events import Delivered, HalfClosed, Received, SendMessages
 from ..parse_result import Malformed
@@ -100,6 +101,7 @@ def take_data(
     """
     before, subscriber, incoming = websocket_of(client), client.subscriber, client.incoming
     effects: list[Effect] = []
+    pongs: list[Effect] = []
     if before.reader.is_over:  # behind a close frame or a violation nothing counts
         incoming = incoming.replace(discarded=incoming.discarded + len(data))
         return after_frames(client, incoming, bytes_in, waiting_since, before), effects
@@ -109,7 +111,7 @@ def take_data(
     )
     websocket = before
     if error is not None or len(messages) != len(items):
-        websocket, messages = _take_others(client, reader, items, error, context)
+        websocket, messages, pongs = _take_others(client, reader, items, error, context)
     elif reader is not before.reader or before.awaits_pong:
         websocket = after_read(
             before, reader, before.end, before.pongs, before.controls_since, before.controls
@@ -129,7 +131,8 @@ def take_data(
     is_over = websocket.end is not None and not effects
     if is_over and not is_open:
         return apply_end(after, context)
-    return deliver_waiting(after, context) if is_over else (after, effects)
+    outcome, effects = deliver_waiting(after, context) if is_over else (after, effects)
+    return outcome, pongs + effects if pongs else effects
 
 
 def _take_others(
@@ -138,9 +141,9 @@ def _take_others(
     items: tuple[Item, ...],
     error: Malformed | None,
     context: Context,
-) -> tuple[WebSocket, tuple[AnyMessage, ...]]:
+) -> tuple[WebSocket, tuple[AnyMessage, ...], list[Effect]]:
     """The WebSocket after a read in which are control frames, compressed messages or something that
-    ends the connection, and the messages in it.
+    ends the connection, the messages in it, and the effects of pongs.
     """
     websocket = websocket_of(client)
     end = websocket.end if error is None else error
@@ -150,13 +153,18 @@ def _take_others(
     if len(counted) < len(items):
         reader, end = READER_CLOSED, TOO_MANY_CONTROLS
     pings = [item.payload for item in counted if isinstance(item, Ping)]
-    pongs = websocket.pongs
-    if pings and subscriber_of(client).close_state is OPEN:
+    pongs, is_open = websocket.pongs, subscriber_of(client).close_state is OPEN
+    if pings and is_open:
         pongs = _answer_pings(client, pings)
     messages: tuple[AnyMessage, ...] = tuple(
         [item for item in counted if not isinstance(item, (Ping, Pong, Close))]
     )
-    return after_read(websocket, reader, end, pongs, since, count), messages
+    calls: list[Effect] = [
+        CallWsPong(client.conn, item.payload)
+        for item in counted
+        if isinstance(item, Pong) and item.payload and is_open
+    ]
+    return after_read(websocket, reader, end, pongs, since, count), messages, calls
 
 
 def _answer_pings(client: Client, payloads: Sequence[bytes]) -> bytes:

@@ -128,8 +128,8 @@ def check_opening(subprotocol: Any, refused: Any) -> str | None:
 
 
 CALLBACKS: Final = (
-    "open", "close", "ws_open", "ws_message", "ws_fragment", "ws_close", "ws_drain", "sse_open",
-    "sse_close", "writable", "admit",
+    "open", "close", "ws_open", "ws_message", "ws_fragment", "ws_close", "ws_drain", "ws_pong",
+    "sse_open", "sse_close", "writable", "admit",
 )  # fmt: skip
 """The names of the callbacks that a program may have."""
 

@@ -44,6 +44,10 @@ class CallbackTable(Protocol):
         """Called with each WebSocket that was behind and has taken all."""
 
     @property
+    def ws_pong(self) -> Callable[..., object] | None:
+        """Called with what a ping of the program has brought back."""
+
+    @property
     def writable(self) -> Callable[..., object] | None:
         """Called with a connection that can be sent more, if that was asked for."""
 

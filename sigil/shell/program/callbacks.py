@@ -9,22 +9,22 @@ Rules: as those of the jobs. It does not know what the callbacks do.
 
 import logging
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ...core.conn import Conn, Peer
-from ...core.control import DeliveryHeld
+from ...core.control import CallWritable, CallWsPong, DeliveryHeld
 from ...core.effects import (
     ERROR_LOG,
     CallClose,
     CallOpen,
     CallSseClose,
     CallSseOpen,
-    CallWritable,
     CallWsClose,
     CallWsDrain,
     CallWsOpen,
     Deliver,
     DeliverCompressed,
+    Effect,
 )
 from ...core.events import Delivered, Event
 from ...core.send_status import SendStatus
@@ -55,6 +55,22 @@ Newcomer = TypeVar("Newcomer", bound=Closable)
 
 class CallbackRunner(CallbackJobs):
     """Calls the callbacks of one server; a method for each effect, which returns its event."""
+
+    def methods(self) -> dict[type[Effect], Callable[[Any], Event | None]]:
+        """What performs each kind of effect that orders a call."""
+        return {
+            CallOpen: self.call_open,
+            CallClose: self.call_close,
+            CallWsOpen: self.call_ws_open,
+            Deliver: self.deliver,
+            DeliverCompressed: self.deliver,
+            CallWsClose: self.call_ws_close,
+            CallWsDrain: self.call_ws_drain,
+            CallWritable: self.call_writable,
+            CallWsPong: self.call_ws_pong,
+            CallSseOpen: self.call_sse_open,
+            CallSseClose: self.call_sse_close,
+        }
 
     def deliver(self, effect: Deliver | DeliverCompressed) -> Event | None:
         """Call the program with messages: the loop to be fast in. A compressed one is decompressed
@@ -129,6 +145,11 @@ class CallbackRunner(CallbackJobs):
     def call_ws_drain(self, effect: CallWsDrain) -> Event | None:
         """Call the program with a WebSocket that has taken all that it was behind."""
         return self._begin(effect.conn, self._callbacks_of(effect.conn).ws_drain, (), None)
+
+    def call_ws_pong(self, effect: CallWsPong) -> Event | None:
+        """Call the program with what a ping of its own has brought back."""
+        callback = self._callbacks_of(effect.conn).ws_pong
+        return self._begin(effect.conn, callback, (effect.data,), None)
 
     def call_writable(self, effect: CallWritable) -> Event | None:
         """Call the program with a connection that can be sent more."""

@@ -15,14 +15,6 @@ from typing import Any, TypeAlias
 from ...core.conn import Conn, Ticket
 from ...core.connection.client_status import is_outstanding
 from ...core.effects import (
-    CallClose,
-    CallOpen,
-    CallSseClose,
-    CallSseOpen,
-    CallWritable,
-    CallWsClose,
-    CallWsDrain,
-    CallWsOpen,
     CloseBody,
     Deliver,
     DeliverCompressed,
@@ -128,16 +120,7 @@ class Application:
             Pull: self.sources.pull,
             SendFile: self.sources.send_file,
             CloseBody: self.close_body,
-            CallOpen: self.callbacks.call_open,
-            CallClose: self.callbacks.call_close,
-            CallWsOpen: self.callbacks.call_ws_open,
-            Deliver: self.callbacks.deliver,
-            DeliverCompressed: self.callbacks.deliver,
-            CallWsClose: self.callbacks.call_ws_close,
-            CallWsDrain: self.callbacks.call_ws_drain,
-            CallWritable: self.callbacks.call_writable,
-            CallSseOpen: self.callbacks.call_sse_open,
-            CallSseClose: self.callbacks.call_sse_close,
+            **self.callbacks.methods(),
         }
 
     @property

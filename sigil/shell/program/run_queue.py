@@ -19,6 +19,7 @@ from math import inf
 from typing import Any, TypeAlias
 
 from ...core.conn import Conn
+from ...core.control import CallWritable, CallWsPong
 from ...core.effects import (
     AskBody,
     BodyPiece,
@@ -26,7 +27,6 @@ from ...core.effects import (
     CallOpen,
     CallSseClose,
     CallSseOpen,
-    CallWritable,
     CallWsClose,
     CallWsDrain,
     CallWsOpen,
@@ -54,6 +54,7 @@ Work: TypeAlias = (
     | DeliverCompressed
     | CallWsClose
     | CallWsDrain
+    | CallWsPong
     | CallWritable
     | CallSseOpen
     | CallSseClose
@@ -77,6 +78,7 @@ USER_CODE = frozenset(
         DeliverCompressed,
         CallWsClose,
         CallWsDrain,
+        CallWsPong,
         CallWritable,
         CallSseOpen,
         CallSseClose,

@@ -8,6 +8,8 @@ from sigil.core.connection.control import NOTHING_ASKED
 from sigil.core.connection.deadlines import Waiting, waiting_for
 from sigil.core.connection.outgoing import NOTHING_OUTGOING, asked_of
 from sigil.core.control import (
+    CallWritable,
+    CallWsPong,
     DeliveryHeld,
     ReadingAllowed,
     TimeoutReason,
@@ -17,7 +19,6 @@ from sigil.core.control import (
 from sigil.core.effects import (
     BodyPiece,
     CallClose,
-    CallWritable,
     Drop,
     Effect,
     Handle,
@@ -40,6 +41,7 @@ from sigil.core.events import (
 )
 from sigil.core.limits import Limits
 from sigil.core.server.state import Server
+from sigil.core.websocket.frames import encode_masked
 from tests.support.core_driver import (
     CONN,
     OK,
@@ -52,6 +54,7 @@ from tests.support.core_driver import (
 )
 from tests.support.core_websockets import (
     FLUSH,
+    KEY,
     close,
     close_notices,
     delivered_in,
@@ -199,6 +202,17 @@ def test_nobody_is_told_before_everything_has_left() -> None:
     assert of(CallWritable, effects) == []
     _, effects = advance_by(server, Writable(CONN))
     assert of(CallWritable, effects) == [TOLD]
+
+
+def test_a_pong_with_data_is_for_the_program_and_one_without_for_the_server() -> None:
+    pong = encode_masked(10, b"tag", KEY)
+    server, effects = advance_by(open_websocket(), received(encode_masked(10, b"", KEY)))
+    assert effects == []
+    server, effects = advance_by(server, received(text("a") + pong + text("b")))
+    assert of(CallWsPong, effects) == [CallWsPong(CONN, b"tag")]
+    assert delivered_in(effects) == ["a", "b"]
+    server, effects = advance_by(server, CloseRequested(CONN, CloseReason.OK), received(pong))
+    assert of(CallWsPong, effects) == []
 
 
 # -- the program's timeout -------------------------------------------------------------------------
