@@ -92,8 +92,8 @@ class TimestampFormatter(logging.Formatter):
 def timestamp(level: LogLevel, unix_time: float | None = None) -> str:
     """The beginning of a line: the time of this machine, now or of that moment, and the level.
 
-    `timestamp(LogLevel.WARN, 0.5)` is `[1970/01/01 00:00:00:5000] WARN: ` where the clocks show
-    UTC.
+    `timestamp(LogLevel.WARN, 0.5)` is `[1970/01/01 00:00:00:5000] WARN:` and a space, where clocks
+    show UTC.
     """
     now = time.time() if unix_time is None else unix_time
     whole = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(int(now)))

@@ -64,6 +64,7 @@ ELSEWHERE = {
     "shell/functions": "tests/shell/test_server_names.py",
     "shell/loop/connection_socket": "tests/shell/loop/test_sockets_linger.py",
     "shell/loop/head_cache": "tests/limits/of_requests.py",
+    "shell/loop/keepalive": "tests/limits/of_sockets.py",
     "shell/loop/send_buffer": "tests/shell/test_messaging.py",
     "shell/program/guard": "tests/adversity/test_reentry.py",
     "shell/program/host": "tests/shell/test_server_names.py",

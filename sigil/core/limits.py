@@ -276,6 +276,11 @@ class Limits(NamedTuple):
     can be asked how much of them it still has (Linux): as many as its buffer has, since each time
     that it reports room costs more than sending so much.
     """
+    tcp_keepalive: tuple[int, int, int] | None = None
+    """Seconds of silence after which the kernel probes whether the peer is there (TCP keep-alive),
+    seconds from one probe to the next, and how many of them are not answered before it breaks the
+    connection. None for no probes: the deadlines below find out sooner.
+    """
 
     # -- deadlines ---------------------------------------------------------------------------------
     header_timeout: float = 10.0

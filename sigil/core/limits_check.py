@@ -18,6 +18,9 @@ FULL_POLICIES: Final = ("evict", "wait", "503")
 SHORTEST_HEAD_LEN: Final = 25
 """Bytes of the shortest request that is answered: `GET / HTTP/1.1`, `Host:`, and three line ends.
 """
+KEEPALIVE_MAX_SECONDS: Final = 32_767
+KEEPALIVE_MAX_PROBES: Final = 127
+"""What Linux takes (tcp(7))."""
 _MINIMA: Final = {"max_header_len": SHORTEST_HEAD_LEN, "max_ws_piece_len": 16}
 _AT_LEAST_ONE: Final = frozenset(
     (
@@ -62,6 +65,9 @@ def check_limits(limits: Limits) -> str | None:
     networks = parse_networks(values["proxy_protocol"])
     if isinstance(networks, str):
         return f"proxy_protocol: {networks}"
+    problem = _check_keepalive(values["tcp_keepalive"])
+    if problem is not None:
+        return problem
     for name, value in values.items():
         kind = _number_type(name, value)
         minimum = _MINIMA.get(name, 1 if name in _AT_LEAST_ONE else 0)
@@ -69,6 +75,23 @@ def check_limits(limits: Limits) -> str | None:
             noun = "a whole number" if kind is int else "a number"
             return f"{name} is {noun}, {minimum} or more, not {value!r}"
     return None
+
+
+def _check_keepalive(value: object) -> str | None:
+    """None for what the kernel takes as the numbers of TCP keep-alive, or none of them."""
+    if value is None:
+        return None
+    numbers: tuple[object, ...] = value if isinstance(value, tuple) else ()
+    bounds = (KEEPALIVE_MAX_SECONDS, KEEPALIVE_MAX_SECONDS, KEEPALIVE_MAX_PROBES)
+    if len(numbers) == len(bounds) and all(
+        type(number) is int and 1 <= number <= bound
+        for number, bound in zip(numbers, bounds, strict=True)
+    ):
+        return None
+    return (
+        f"tcp_keepalive is None or (seconds, seconds, probes), of which seconds are 1 to "
+        f"{KEEPALIVE_MAX_SECONDS} and probes 1 to {KEEPALIVE_MAX_PROBES}, not {value!r}"
+    )
 
 
 def _number_type(name: str, value: object) -> type | None:

@@ -33,6 +33,7 @@ from .loop.clock import read_clock
 from .loop.descriptors import limits_for_process
 from .loop.engine import Engine
 from .loop.head_cache import cached_parser
+from .loop.keepalive import set_keepalive
 from .loop.kernel_buffer import first_mark
 from .loop.last_look import accept_before_close, read_before_stop
 from .loop.listen import check_sockets, open_asked, removing_socket_file
@@ -189,6 +190,7 @@ class HttpServer(Hosting):
                     opened.enter_context(listener)
             for listener in listeners:
                 listener.setblocking(False)
+                set_keepalive(listener, self._limits.tcp_keepalive)
             name = listeners[0].getsockname()
             poller = Poller()
             opened.callback(poller.close)

@@ -1,9 +1,22 @@
 """Limits: the numbers themselves, written out, so that changing one is a decision."""
 
+from typing import Any
+
 import pytest
 
 from sigil.core.limits import Limits, read_share_len, shortest_timeout
 from sigil.core.limits_check import check_limits
+
+ANY_KEEPALIVE: tuple[Any, ...] = (
+    3,
+    (1, 2),
+    (1, 2, 0),
+    (0, 1, 1),
+    (1, 1, 128),
+    (1, 1.5, 1),
+    [1, 1, 1],
+)
+"""What is no TCP keep-alive."""
 
 
 def test_the_bounds_of_a_default_server_are_these() -> None:
@@ -50,6 +63,7 @@ def test_the_bounds_of_a_default_server_are_these() -> None:
 
 def test_the_default_limits_make_sense_and_every_bound_is_positive() -> None:
     assert check_limits(Limits()) is None
+    assert check_limits(Limits(tcp_keepalive=(32_767, 1, 127))) is None
     assert [
         name
         for name, value in Limits()._asdict().items()
@@ -69,6 +83,14 @@ def test_the_default_limits_make_sense_and_every_bound_is_positive() -> None:
         ),  # type: ignore[arg-type]
         (Limits(max_request_len=-5), "max_request_len is a whole number, 0 or more, not -5"),
         (Limits(origins="https://a"), "origins is None or a tuple of origins, not 'https://a'"),  # type: ignore[arg-type]
+        *(
+            (
+                Limits(tcp_keepalive=value),
+                "tcp_keepalive is None or (seconds, seconds, probes), of which seconds are 1 to "
+                f"32767 and probes 1 to 127, not {value!r}",
+            )
+            for value in ANY_KEEPALIVE
+        ),
         (Limits(body_timeout=-1.0), "body_timeout is a number, 0 or more, not -1.0"),
         (Limits(idle_timeout=float("nan")), "idle_timeout is a number, 0 or more, not nan"),
         (Limits(max_body_len="10"), "max_body_len is a whole number, 0 or more, not '10'"),  # type: ignore[arg-type]

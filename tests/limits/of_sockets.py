@@ -8,6 +8,7 @@ Rules: nothing is timed.  It does not know the core's bounds.
 """
 
 import fcntl
+import os
 import socket
 import struct
 import sys
@@ -52,6 +53,20 @@ def read_many(limits: Limits, count: int) -> str:
         for client in clients:
             client.send(GET)
         return two_ticks(server, lambda: server.stats().requests)
+
+
+def probe(limits: Limits, keepalive: tuple[int, int, int] | None) -> str:
+    """What a connection has of the options of TCP keep-alive."""
+    with ticking(hello, limits._replace(tcp_keepalive=keepalive)) as server, Raw(server) as client:
+        settle(server, client)
+        (conn,) = server.clients()
+        descriptor = server.get_socket_fd(conn)
+        assert descriptor is not None
+        with socket.socket(fileno=os.dup(descriptor)) as sock:
+            if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE):
+                return "none"
+            options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            return str([sock.getsockopt(socket.IPPROTO_TCP, option) for option in options])
 
 
 def read_much(limits: Limits, length: int) -> str:
@@ -314,6 +329,7 @@ ROWS = (
         "held",
         "not held",
     ),
+    Row("tcp_keepalive", Limits(), probe, (60, 5, 3), None, "[60, 5, 3]", "none"),
     Row(
         "max_unsent_response_len",
         Limits(max_unsent_response_len=131_072),

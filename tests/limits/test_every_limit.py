@@ -29,6 +29,7 @@ POLICIES = (
     "permessage_deflate",
     "date_header",
     "proxy_protocol",
+    "tcp_keepalive",
 )
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "limits.md").read_text(encoding="utf-8")
 PAGE_ROWS = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", PAGE, re.MULTILINE))

@@ -117,6 +117,7 @@ NOT_MEMORY = {
     "max_recode_len_per_tick": "work of a tick: what it makes is bounded by `max_recoded_len`",
     "tcp_notsent_lowat": "bytes in the kernel",
     "max_unsent_response_len": "bytes in the kernel",
+    "tcp_keepalive": "time, of the kernel",
     "header_timeout": "time",
     "body_timeout": "time",
     "response_timeout": "time",
