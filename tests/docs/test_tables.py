@@ -12,6 +12,7 @@ from typing import Any
 
 import sigil
 from sigil import Callbacks, CloseReason, HttpServer, Limits, Request, Response, SendStatus, Stats
+from sigil.client import ClientLimits, Timeouts
 from sigil.core.close_reasons import CLOSE_INFO
 from sigil.core.connection.client import Phase
 from sigil.core.connection.deadlines import TIMEOUTS, Waiting
@@ -26,6 +27,17 @@ def test_the_table_of_limits_has_every_limit_with_its_default() -> None:
     rows = LIMIT_ROW.findall(page_of("reference/limits.md"))
     assert {name: [value for other, value in rows if other == name] for name, _ in rows} == {
         name: [str(default)] for name, default in Limits._field_defaults.items()
+    }
+
+
+def test_the_tables_of_the_client_have_every_limit_and_timeout_with_its_default() -> None:
+    rows = LIMIT_ROW.findall(page_of("reference/http-client.md"))
+    assert dict(rows) == {
+        name: str(default) for name, default in ClientLimits._field_defaults.items()
+    }
+    told = re.findall(r"^\| `(\w+)` \| (\d+) s \|", page_of("guides/client.md"), re.MULTILINE)
+    assert {name: float(seconds) for name, seconds in told} == {
+        name: value for name, value in Timeouts()._asdict().items() if value is not None
     }
 
 

@@ -341,7 +341,12 @@ class Client:
 
     def _be_hosted(self) -> None:
         """Have the asyncio loop that runs here tick the client, unless somebody does."""
-        if self._host is None and self._server is None:
+        if self._server is not None:
+            return
+        if self._host is not None and self._host.is_over:
+            self._host.end()
+            self._host = None
+        if self._host is None:
             from .asyncio_host import begin_here
 
             self._host = begin_here(self._loop)

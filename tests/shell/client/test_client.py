@@ -219,6 +219,17 @@ def test_coroutines_await_and_iterate(url: str) -> None:
     asyncio.run(main())
 
 
+def test_a_client_outlives_a_loop_of_asyncio(url: str) -> None:
+    async def ask() -> int:
+        status: int = (await client.get(url)).status
+        return status
+
+    with Client() as client:
+        assert asyncio.run(ask()) == 200
+        assert asyncio.run(ask()) == 200
+        assert client.run(client.get(url)).status == 200
+
+
 def test_other_threads_may_ask(url: str) -> None:
     with Client(base_url=url) as client:
         found: list[object] = []
