@@ -113,6 +113,20 @@ FLAGS = (
          "serve a listening socket that was inherited as this descriptor"),
     Flag("--backlog", _ALL, "N", _LENGTH,
          "the maximum number of connections waiting to be accepted"),
+    Flag("--ssl-certfile", _ALL, "PATH", _PATH,
+         "serve over TLS with the certificate in this PEM file, and those of its chain behind it"),
+    Flag("--ssl-keyfile", _ALL, "PATH", _PATH,
+         "the key of that certificate, if it is not in the same file"),
+    Flag("--ssl-keyfile-password", _ALL, "TEXT", None,
+         "the password of that key"),
+    Flag("--ssl-ca-certs", _ALL, "PATH", _PATH,
+         "the authorities of certificates that clients have"),
+    Flag("--ssl-cert-reqs", _ALL, "N", values.number("0, 1 or 2", 0, 2),
+         "whether clients are asked for a certificate: 0 no, 1 it may be none, 2 it is required"),
+    Flag("--ssl-ciphers", _ALL, "LIST", _NAME,
+         "the ciphers of TLS 1.2, as OpenSSL writes them"),
+    Flag("--tls", ("demo",), None, None,
+         "serve over TLS with a certificate that is made on the spot", action="store_true"),
     Flag("--factory", _SERVE, None, None,
          "call module:app without arguments; the result is what is served", action="store_true"),
     Flag("--interface", _SERVE, None, None,
@@ -182,6 +196,7 @@ CONTRADICTIONS = (
     ("fd", "port", "an inherited socket has its port already"),
     ("fd", "uds_mode", "an inherited socket has its permissions already"),
     ("fd", "backlog", "an inherited socket has its backlog already"),
+    ("tls", "ssl_certfile", "each says what certificate there is"),
     ("reload", "workers", "there is one process, which is restarted when a file changes"),
     ("reload", "limit_max_requests", "the one ends the server for good, the other starts it again"),
 )
@@ -189,6 +204,11 @@ CONTRADICTIONS = (
 
 COMPANIONS = (
     ("uds_mode", "uds", "there is no other file to give it to"),
+    ("ssl_keyfile", "ssl_certfile", "there is no certificate that it is the key of"),
+    ("ssl_keyfile_password", "ssl_certfile", "there is no key that it opens"),
+    ("ssl_ca_certs", "ssl_certfile", "without TLS no client has a certificate"),
+    ("ssl_cert_reqs", "ssl_certfile", "without TLS no client has a certificate"),
+    ("ssl_ciphers", "ssl_certfile", "without TLS nothing is encrypted"),
     ("reload_dir", "reload", "nothing else watches directories"),
 )
 """Fields that mean nothing without a second one, and why."""

@@ -3,9 +3,9 @@
 Theory: what can be wrong with an address is somebody's mistake to mend, so whatever the system says
 becomes a sentence, with advice where there is any.
 
-Rules: standard output gets one line, `listening on http://HOST:PORT` (or `unix:PATH`), with the
-real port and flushed, before anything else there. The file of a Unix socket is removed by whoever
-opened it. It does not know what is served.
+Rules: standard output gets one line, `listening on http://HOST:PORT` (`https` over TLS, or
+`unix:PATH`), with the real port and flushed, before anything else there. The file of a Unix socket
+is removed by whoever opened it. It does not know what is served.
 """
 
 import errno
@@ -51,15 +51,19 @@ class Place(NamedTuple):
     port: int
     backlog: int
     uds: str | None = None
+    is_tls: bool = False
 
 
 def place_of(settings: Settings, server: HttpServer | None = None) -> Place:
     """Where the flags say, and, where they say nothing, the server, if it was made elsewhere."""
-    asked = Place(settings.host, settings.port, settings.backlog, settings.uds or None)
+    is_tls = bool(settings.ssl_certfile) or settings.tls
+    uds = settings.uds or None
+    asked = Place(settings.host, settings.port, settings.backlog, uds, is_tls)
     if server is None:
         return asked
     made, given = server.settings, settings.given
-    place = Place(made.host, made.port, made.backlog, made.uds)
+    is_tls = is_tls or made.ssl_context is not None
+    place = Place(made.host, made.port, made.backlog, made.uds, is_tls)
     if "host" in given or "port" in given:
         place = place._replace(uds=None)
     return place._replace(**{key: value for key, value in asked._asdict().items() if key in given})
@@ -115,4 +119,4 @@ def opened(settings: Settings, place: Place) -> Iterator[Listeners]:
 def announce(settings: Settings, place: Place, listeners: Listeners) -> None:
     """Print the address, with the host as it was asked for."""
     host = place.host if settings.fd is None else ""
-    print_line(f"listening on {where(listeners[0], host)}")
+    print_line(f"listening on {where(listeners[0], host, 'https' if place.is_tls else 'http')}")

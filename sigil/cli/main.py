@@ -4,13 +4,13 @@ Theory: a command turns settings into a server and runs it until it has stopped.
 be wrong outside this program (no such module, no such address) becomes `CommandError`: a sentence
 and an exit status.
 
-Rules: standard output gets one line, `listening on http://HOST:PORT` (or `unix:PATH`), with the
-real port and flushed, before anything else there; all else goes to stderr. Exit status: 0 after a
-clean stop, 2 for a usage error, 3 for an application or a folder that cannot be had (or a missing
-package that watching needs), 4 for an address that cannot be listened on, 130 if a command is
-interrupted before there was a server to stop. An interrupt in the fifth of a second before that,
-while Python still imports the package, is the interpreter's, which exits with a traceback and its
-own status.
+Rules: standard output gets one line, `listening on http://HOST:PORT` (`https` over TLS, or
+`unix:PATH`), with the real port and flushed, before anything else there; all else goes to stderr.
+Exit status: 0 after a clean stop, 1 for certificates that cannot be served, 2 for a usage error, 3
+for an application or a folder that cannot be had (or a missing package that watching needs), 4 for
+an address that cannot be listened on, 130 if a command is interrupted before there was a server to
+stop. An interrupt in the fifth of a second before that, while Python still imports the package, is
+the interpreter's, which exits with a traceback and its own status.
 
 It does not know how to serve: it uses the public face of sigil like any other program. What only
 one of the commands needs, such as the demonstration, is imported by that one.
@@ -29,6 +29,7 @@ from sigil.cli.listening import Listeners, announce, listening, opened, place_of
 from sigil.cli.logging_setup import set_up_logging
 from sigil.cli.serving import make_service, run, run_for, stop_on_signals
 from sigil.cli.settings import Settings, read_settings
+from sigil.cli.tls import MADE, context_of, secure
 from sigil.core.build import core_build
 from sigil.shell.loop.descriptors import raise_soft_limit
 
@@ -41,6 +42,8 @@ FOLDER_STATUS, INTERRUPT_STATUS = 3, 130
 
 def serve(settings: Settings) -> int:
     """Serve the application until SIGINT or SIGTERM, from this process or from others."""
+    if settings.ssl_certfile:
+        context_of(settings)  # whatever is wrong is said before there are processes
     if settings.reload:
         from sigil.cli.reload import serve_with_reload
 
@@ -50,6 +53,7 @@ def serve(settings: Settings) -> int:
 
         return serve_with_workers(settings)
     service = make_service(settings)
+    secure(service.server, settings)
     stop_on_signals(service.stop)
     with opened(settings, service.place) as listeners:
         shared, announcing = settings.fd is not None, (settings, service.place, listeners)
@@ -60,6 +64,7 @@ def serve(settings: Settings) -> int:
 def serve_for(parent: "Parent", settings: Settings) -> int:
     """Serve the application from this process on sockets that the parent has."""
     service = make_service(settings)
+    secure(service.server, settings)
     listeners = parent.ask_for_listeners(service.place, service.stop)
     if listeners:
         run_for(parent, service, listeners, settings)
@@ -86,6 +91,7 @@ def demo(settings: Settings) -> int:
 
     guard = HostGuard()
     server, live = make_live(settings.host, settings.port, guard=guard)
+    secure(server, settings)
     # A tenth of a second, so that the first response has figures already.
     time.sleep(live.seconds_until_due())
     live.recorder.refresh()
@@ -94,6 +100,8 @@ def demo(settings: Settings) -> int:
         guard.hosts = _hosts(settings, listeners)
         server.listen(listeners, shared=settings.fd is not None)
         print_line("open it in a browser; Ctrl-C stops it")
+        if settings.tls:
+            print_line(MADE)
         drive(server, live)
     return 0
 
@@ -114,6 +122,7 @@ def stream(settings: Settings) -> int:
         port=settings.port,
         limits=limits_for(rules),
     )
+    secure(server, settings)
     loop = Loop(
         server,
         lines,
@@ -147,6 +156,7 @@ def files(settings: Settings) -> int:
     guard = HostGuard()
     app = guard.guarding(site.handle)
     server = make_http_server(app, host=settings.host, port=settings.port)
+    secure(server, settings)
     stop_on_signals(server.stop)
     with listening(settings, place_of(settings)) as listeners:
         guard.hosts = _hosts(settings, listeners)

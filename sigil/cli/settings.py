@@ -65,6 +65,13 @@ class Settings(NamedTuple):
     proxy_headers: bool | None = None
     forwarded_allow_ips: tuple[str, ...] = ("127.0.0.1", "::1", "unix")
     proxy_protocol: tuple[str, ...] = ()
+    ssl_certfile: str = ""
+    ssl_keyfile: str = ""
+    ssl_keyfile_password: str = ""
+    ssl_ca_certs: str = ""
+    ssl_cert_reqs: int = 0
+    ssl_ciphers: str = ""
+    tls: bool = False
     given: tuple[str, ...] = ()
     """The fields that were given, sorted: a server that brings settings of its own keeps those that
     were not.

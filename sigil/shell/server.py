@@ -17,6 +17,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
 from ..core.conn import Peer
 from ..core.effects import ACCESS_LOG, SERVER_LOG
@@ -43,6 +44,9 @@ from .members import Attached, Hosting
 from .program.handlers import Application, Handler
 from .program.logs import write_log
 from .settings import ServerSettings, checked
+
+if TYPE_CHECKING:
+    import ssl
 
 _LOG = logging.getLogger(SERVER_LOG)
 _ACCESS = logging.getLogger(ACCESS_LOG)
@@ -118,9 +122,15 @@ class HttpServer(Hosting):
 
     # -- life --------------------------------------------------------------------------------------
 
-    def configure(self, *, handler: Handler | None = None, limits: Limits | None = None) -> None:
-        """Take another handler, or other limits, before the server listens; what is staged is
-        dropped.
+    def configure(
+        self,
+        *,
+        handler: Handler | None = None,
+        limits: Limits | None = None,
+        ssl_context: "ssl.SSLContext | None" = None,
+    ) -> None:
+        """Take another handler, other limits, or a context for TLS, before the server listens; what
+        is staged is dropped.
 
         RuntimeError while it is running; TypeError and ValueError as of `make_http_server`.
         """
@@ -131,6 +141,8 @@ class HttpServer(Hosting):
             new = new._replace(handler=handler)
         if limits is not None:
             new = new._replace(limits=limits)
+        if ssl_context is not None:
+            new = new._replace(ssl_context=ssl_context)
         new = checked(new)
         self._engine.begin(self._new_state(new.limits), cached_parser(new.limits))
         self._set_stage_size(new.limits.outgoing_buffer_sz)

@@ -45,13 +45,20 @@ def on_handshake_failed(client: Client, event: HandshakeFailed, context: Context
     """End a connection without TLS: with a 400 if it is plain HTTP."""
     if client.incoming.phase is not TLS:
         return client, []
-    reason = CloseReason.TLS_HANDSHAKE_FAILED
     if is_plain_http(event.first_bytes):
-        reason = CloseReason.TLS_EXPECTED
+        return _refuse_plain_http(client, context)
+    reason = CloseReason.TLS_HANDSHAKE_FAILED
     note = Log(SERVER_LOG, LogLevel.INFO, f"{client.peer} closed, {reason.name}: {event.problem}")
     error = malformed(CLOSE_INFO[reason].sentence, reason)
     client, effects = send_error_response(fail_after_outstanding(client, error), error, context)
     return client, [note, *effects]
+
+
+def _refuse_plain_http(client: Client, context: Context) -> Step:
+    """Answer plain HTTP with what this port expects."""
+    reason = CloseReason.TLS_EXPECTED
+    error = malformed(CLOSE_INFO[reason].sentence, reason)
+    return send_error_response(fail_after_outstanding(client, error), error, context)
 
 
 def is_plain_http(data: bytes) -> bool:

@@ -239,13 +239,13 @@ def adopt_listener(descriptor: int) -> socket.socket:
     return listener
 
 
-def where(listener: socket.socket, host: str = "") -> str:
-    """The address as it is shown: `http://HOST:PORT`, with `host` as it was asked for, or
-    `unix:PATH`.
+def where(listener: socket.socket, host: str = "", scheme: str = "http") -> str:
+    """The address as it is shown: `http://HOST:PORT`, with `host` as it was asked for and this
+    scheme, or `unix:PATH`.
     """
     name = listener.getsockname()
     if isinstance(name, tuple):
-        return f"http://{Peer(host or str(name[0]), int(name[1]))}"
+        return f"{scheme}://{Peer(host or str(name[0]), int(name[1]))}"
     return f"unix:{socket_path(name)}"
 
 
