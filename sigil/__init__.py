@@ -27,6 +27,7 @@ from .core.server.stats import Stats
 from .core.topics import ALL_TOPICS
 from .core.views.footprint import footprint as http_server_footprint
 from .core.websocket.fragments import Fragment
+from .shell.adopting import http_server_adopt_socket, http_server_service_fd
 from .shell.callbacks import Callbacks
 from .shell.control import (
     http_server_callback_all_protocol,
@@ -63,6 +64,7 @@ from .shell.functions import (
     http_server_stop_on_signals,
     http_server_tick,
 )
+from .shell.loop.poll_hooks import PollHooks
 from .shell.make import make_http_server
 from .shell.members import http_server_attach, http_server_detach, http_server_members
 from .shell.messaging import (
@@ -125,6 +127,7 @@ __all__ = [
     "HttpServer",
     "Limits",
     "Peer",
+    "PollHooks",
     "Protocol",
     "Request",
     "Response",
@@ -139,6 +142,7 @@ __all__ = [
     "client_module",
     "close_reason_sentence",
     "close_reason_str",
+    "http_server_adopt_socket",
     "http_server_attach",
     "http_server_broadcast",
     "http_server_buffered_amount",
@@ -182,6 +186,7 @@ __all__ = [
     "http_server_send",
     "http_server_serve",
     "http_server_serve_in_thread",
+    "http_server_service_fd",
     "http_server_set_timeout",
     "http_server_settings",
     "http_server_stage_body",

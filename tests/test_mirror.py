@@ -44,6 +44,7 @@ ELSEWHERE = {
     "core/http/bodies": "tests/core/http/test_response.py",
     "shell/program/body_receivers": "tests/shell/program/test_piece_handlers.py",
     "shell/program/discarding": "tests/shell/program/test_handlers_cancelled.py",
+    "shell/loop/poll_hooks": "tests/shell/test_adopting.py",
     "shell/program/handler_errors": "tests/shell/program/test_handlers.py",
     "core/connection/response_failures": "tests/core/connection/test_timeouts.py",
     "core/connection/outgoing": "tests/core/connection/test_client_updates.py",

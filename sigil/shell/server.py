@@ -27,6 +27,7 @@ from ..core.server.admission import accept_room, max_accepts
 from ..core.server.clock import is_due
 from ..core.server.state import Server, ServerState, make_server
 from ..core.server.stats import Stats, stats
+from .adopting import Adopting, make_poller
 from .hosts.thread import ServerThread
 from .loop.acceptor import Acceptor
 from .loop.body_turns import unread_of
@@ -38,9 +39,9 @@ from .loop.keepalive import set_keepalive
 from .loop.kernel_buffer import first_mark
 from .loop.last_look import accept_before_close, read_before_stop
 from .loop.listen import check_sockets, open_asked, removing_socket_file
-from .loop.poller import Poller
+from .loop.poll_hooks import PollHooks
 from .loop.sockets import Ready, Sockets
-from .members import Attached, Hosting
+from .members import Attached
 from .program.handlers import Application, Handler
 from .program.logs import write_log
 from .settings import ServerSettings, checked
@@ -52,7 +53,7 @@ _LOG = logging.getLogger(SERVER_LOG)
 _ACCESS = logging.getLogger(ACCESS_LOG)
 
 
-class HttpServer(Hosting):
+class HttpServer(Adopting):
     """An HTTP/1.1 server; make it with `make_http_server`."""
 
     # there is nothing else to be set: a handler that is assigned would not be called
@@ -155,6 +156,7 @@ class HttpServer(Hosting):
         shared: bool = True,
         others_accept: Callable[[], bool] | None = None,
         pause: float = 0.0,
+        poll_hooks: PollHooks | None = None,
     ) -> None:
         """Open a listening socket at each address of the host, all on one port, or take over
         `sock`, which listens already (TCP or Unix), or several of one host and port.
@@ -163,13 +165,15 @@ class HttpServer(Hosting):
         process that has it, unless it is `shared`. Who waits in its queue then is accepted before,
         unless `others_accept()` says that other processes will. `pause` is for how many seconds
         nobody is accepted behind those who were: so processes that share a socket share a burst.
-        OSError with the address if that cannot be; TypeError for what is no socket, and for an
-        SSLSocket: TLS is served on plain ones, with an `ssl_context`. Twice is once.
+        `poll_hooks` are called with every descriptor, for a loop that polls them by itself and
+        calls `service_fd`. OSError with the address if that cannot be; TypeError for what is no
+        socket, and for an SSLSocket: TLS is served on plain ones, with an `ssl_context`. Twice is
+        once.
         """
         given = () if sock is None else check_sockets(sock)
         if self.running:
             return
-        acceptor = self._open(given, sock is None or not shared, pause)
+        acceptor = self._open(given, sock is None or not shared, pause, poll_hooks)
         acceptor.others_accept = others_accept or acceptor.others_accept
         self._expect_start()
         limits = limits_for_process(self._limits)
@@ -192,7 +196,13 @@ class HttpServer(Hosting):
             next_generation=old.next_generation, totals=old.totals, started_at=old.started_at
         )
 
-    def _open(self, given: Sequence[socket.socket], is_ours: bool, pause: float) -> Acceptor:
+    def _open(
+        self,
+        given: Sequence[socket.socket],
+        is_ours: bool,
+        pause: float,
+        hooks: PollHooks | None,
+    ) -> Acceptor:
         """Open everything a listening server owns, or nothing."""
         with ExitStack() as opened:
             listeners, asked = given, self._settings
@@ -204,7 +214,7 @@ class HttpServer(Hosting):
                 listener.setblocking(False)
                 set_keepalive(listener, self._limits.tcp_keepalive)
             name = listeners[0].getsockname()
-            poller = Poller()
+            poller = make_poller(hooks)
             opened.callback(poller.close)
             acceptor = Acceptor(listeners, poller, first_mark(self._limits), is_ours, pause)
             if not given and asked.uds is not None:
@@ -282,6 +292,10 @@ class HttpServer(Hosting):
         if acceptor is not None:
             acceptor.watch(has_begun)
         self._note_start()
+
+    def _settings_have_tls(self) -> bool:
+        """True if TLS is served."""
+        return self._settings.ssl_context is not None
 
     # -- one tick ----------------------------------------------------------------------------------
 
@@ -395,8 +409,8 @@ class HttpServer(Hosting):
         self._sockets.close()
         self._release_members()
         poller, self._poller, self._has_ended = self._require_poller(), None, True
+        with suppress(OSError):  # it is closed all the same
+            poller.close()  # first: hooks delete what is still open
         self._mailbox.close()
         self._interrupting_calls.clear()
-        with suppress(OSError):  # it is closed all the same
-            poller.close()
         self._note_end(error)

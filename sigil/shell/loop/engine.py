@@ -311,6 +311,10 @@ class Engine:
         self._effects.clear()
         return effects
 
+    def pending_effects(self) -> tuple[Effect, ...]:
+        """The effects that were not performed, the last one first."""
+        return tuple(reversed(self._effects))
+
     def report(self, event: Event) -> None:
         """Add what came of an effect; bytes not taken go before what would cause more of them to be
         sent.

@@ -14,6 +14,7 @@ know what a descriptor is, nor what its owner does when it is ready.
 
 import select
 import selectors
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
@@ -82,11 +83,13 @@ class Poller:
 
     __slots__ = ("_can_watch_for_nothing", "_kernel", "_owners")
 
-    def __init__(self, kernel: Epoll | None = None) -> None:
+    def __init__(
+        self, kernel: Epoll | None = None, wrap: Callable[[Epoll], Epoll] | None = None
+    ) -> None:
         if kernel is None:
             has_epoll = hasattr(select, "epoll")
             kernel = select.epoll() if has_epoll else SelectorAsEpoll(selectors.DefaultSelector())
-        self._kernel = kernel
+        self._kernel = kernel if wrap is None else wrap(kernel)
         self._owners: list[object] = []
         """By descriptor; None for one that is not watched."""
         # epoll reports a connection that breaks even if it is watched for nothing; with any other
@@ -97,6 +100,10 @@ class Poller:
         """One descriptor that is readable while any of them is ready; None if there is no such."""
         fileno = getattr(self._kernel, "fileno", None)
         return None if fileno is None else int(fileno())
+
+    def owns(self, descriptor: int) -> bool:
+        """True if this descriptor is watched."""
+        return 0 <= descriptor < len(self._owners) and self._owners[descriptor] is not None
 
     def watch(self, descriptor: int, interest: int, owner: object) -> None:
         """Watch a descriptor for this from now on; OSError if that cannot be."""
