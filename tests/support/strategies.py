@@ -9,6 +9,12 @@ from hypothesis import strategies as st
 from sigil.core.broadcast.entry import LATEST, NO_OPTIONS, PublishOptions
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
+from sigil.core.control import (
+    DeliveryHeld,
+    ReadingAllowed,
+    TimeoutRequested,
+    WritableRequested,
+)
 from sigil.core.events import (
     Accepted,
     CloseRequested,
@@ -159,7 +165,15 @@ RESPONSES = st.lists(
     min_size=1,
     max_size=3,
 ).map(tuple)
+CONTROL_EVENT = st.one_of(
+    st.builds(ReadingAllowed, CONNS, st.booleans()),
+    st.builds(WritableRequested, CONNS),
+    st.builds(TimeoutRequested, CONNS, st.sampled_from((0, 5)), st.sampled_from((0.5, 3.0, 90.0))),
+    st.builds(DeliveryHeld, CONNS, st.just(()), st.just(("held",))),
+)
+"""What a program asks of a connection."""
 HTTP_EVENT = st.one_of(
+    CONTROL_EVENT,
     st.builds(Received, CONNS, READS),
     st.builds(HandlerReturned, TICKETS, RESPONSES),
     st.builds(Received, CONNS, good_requests()),
@@ -296,6 +310,7 @@ FRAME_READS = st.one_of(FRAMES, FRAMES, frame_streams(), st.binary(min_size=1, m
     bool
 )
 WEBSOCKET_EVENT = st.one_of(
+    CONTROL_EVENT,
     st.builds(Received, CONNS, FRAME_READS),
     st.builds(
         Received, CONNS, st.builds(encode_masked, st.sampled_from((1, 2)), st.just(b"abc"), KEYS)

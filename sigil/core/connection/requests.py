@@ -61,6 +61,7 @@ from .client import (
 )
 from .client_status import has_response_room, is_at_rest, is_behind, may_parse
 from .context import Context, Step
+from .outgoing import is_held
 
 BODY: Final = Phase.BODY
 MUST_CLOSE: Final = Phase.MUST_CLOSE
@@ -329,10 +330,10 @@ def _next_postponed(client: Client, limits: Limits) -> tuple[tuple[int, Request]
 
 def hand_out_again(client: Client, context: Context) -> Step:
     """Order the handling of the postponed requests for whose responses there is room, unless the
-    server is paused.
+    server is paused, or the program has stopped to read.
     """
     outgoing, limits = client.outgoing, context.limits
-    is_paused = not limits.max_queued_requests
+    is_paused = not limits.max_queued_requests or is_held(outgoing)
     if is_paused or not outgoing.postponed:
         return client, []
     ready = _next_postponed(client, limits)

@@ -2,11 +2,15 @@
 sent, and a timeout of its own.
 """
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from sigil.core.close_reasons import CloseReason
+from sigil.core.conn import Conn, Ticket
 from sigil.core.connection.client import IDLE_HTTP, IDLE_WEBSOCKET
 from sigil.core.connection.control import NOTHING_ASKED
 from sigil.core.connection.deadlines import Waiting, waiting_for
-from sigil.core.connection.outgoing import NOTHING_OUTGOING, asked_of
+from sigil.core.connection.outgoing import NOTHING_OUTGOING, asked_of, is_held
 from sigil.core.control import (
     CallWritable,
     CallWsPong,
@@ -19,6 +23,8 @@ from sigil.core.control import (
 from sigil.core.effects import (
     BodyPiece,
     CallClose,
+    Deliver,
+    DeliverCompressed,
     Drop,
     Effect,
     Handle,
@@ -29,22 +35,28 @@ from sigil.core.effects import (
     Watch,
 )
 from sigil.core.events import (
+    Accepted,
     BodyChosen,
     BodyWanted,
     CloseRequested,
     Delivered,
+    Event,
     HalfClosed,
+    Postponed,
     SendMessages,
     Stalled,
     TickStarted,
     Writable,
 )
 from sigil.core.limits import Limits
-from sigil.core.server.state import Server
+from sigil.core.server.fold import step
+from sigil.core.server.slots import find_client
+from sigil.core.server.state import Server, make_server
 from sigil.core.websocket.frames import encode_masked
 from tests.support.core_driver import (
     CONN,
     OK,
+    PEER,
     advance_by,
     answered,
     asked,
@@ -66,6 +78,7 @@ from tests.support.core_websockets import (
     text,
 )
 from tests.support.requests import GET
+from tests.support.strategies import websocket_runs
 
 HOLD, GO_ON = ReadingAllowed(CONN, False), ReadingAllowed(CONN, True)
 ASKING = WritableRequested(CONN)
@@ -157,6 +170,16 @@ def test_an_answer_to_a_held_request_is_sent_and_the_next_one_waits() -> None:
     server, effects = advance_by(server, answered(0, OK))
     assert bytes_of(effects).startswith(b"HTTP/1.1 200") and of(Handle, effects) == []
     assert len(of(Handle, advance_by(server, GO_ON)[1])) == 1
+
+
+def test_requests_that_came_back_are_not_handed_out_again_behind_the_hold() -> None:
+    server, effects = advance_by(serving(), received(GET + GET))
+    (handle,) = of(Handle, effects)
+    assert isinstance(handle, Handle)
+    back = Postponed(Ticket(CONN, 1), handle.requests[1:])
+    server, effects = advance_by(server, HOLD, back, answered(0, OK), Writable(CONN))
+    assert of(Handle, effects) == []
+    assert of(Handle, advance_by(server, GO_ON)[1]) == [Handle(back.ticket, back.requests)]
 
 
 def test_a_body_in_pieces_is_held_back() -> None:
@@ -284,3 +307,36 @@ def test_a_connection_that_is_gone_changes_nothing() -> None:
     server, _ = advance_by(server, HalfClosed(CONN))
     after, effects = advance_by(server, HOLD, GO_ON, ASKING, timed(1.0), SendMessages(CONN, ()))
     assert (after, effects) == (server, [])
+
+
+# -- whatever happens ------------------------------------------------------------------------------
+
+GIVING = (Deliver, DeliverCompressed, Handle, BodyPiece)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.integers(0, 2), websocket_runs())
+def test_while_a_connection_is_held_the_program_is_given_nothing_of_it(
+    slot: int, run: list[Event]
+) -> None:
+    server = three_connections()
+    held = Conn(slot, slot)
+    for event in [*run[:3], ReadingAllowed(held, False), *run[3:]]:
+        if isinstance(event, ReadingAllowed) and event.is_allowed:
+            continue
+        before = find_client(server.slots, held)
+        server, effects = step(server, event)
+        after = find_client(server.slots, held)
+        if before is None or after is None or not is_held(before.outgoing):
+            continue
+        given_to = {
+            effect.ticket.conn if isinstance(effect, Handle | BodyPiece) else effect.conn
+            for effect in effects
+            if isinstance(effect, GIVING)
+        }
+        assert held not in given_to or not is_held(after.outgoing)
+
+
+def three_connections() -> Server:
+    server = make_server(Limits(), 0.0, 0)
+    return advance_by(server, Accepted(0, PEER), Accepted(1, PEER), Accepted(2, PEER))[0]
