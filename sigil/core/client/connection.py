@@ -102,6 +102,7 @@ class Sending(IntEnum):
     """The kernel has not taken all, and the next piece of the body was asked for before."""
 
 
+PULLING: Final = frozenset((Sending.PULLING, Sending.BLOCKED_PULLING))
 BLOCKED: Final = frozenset((Sending.BLOCKED, Sending.BLOCKED_PULL, Sending.BLOCKED_PULLING))
 
 

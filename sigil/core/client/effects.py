@@ -72,6 +72,19 @@ class StartTls(Value):
 
 
 @final
+class CheckIdle(Value):
+    """Look whether anything has come on a connection that was idle: report `ConnectionStale` then,
+    and send nothing on it any more.
+    """
+
+    __match_args__ = ("connection",)
+    __slots__ = __match_args__
+
+    def __init__(self, connection: int) -> None:
+        self.connection: Final = connection
+
+
+@final
 class SendData(Value):
     """Send bytes, behind those that were sent before."""
 
@@ -258,6 +271,7 @@ ClientEffect: TypeAlias = (
     | Connect
     | UseAttempt
     | StartTls
+    | CheckIdle
     | SendData
     | SetReading
     | CloseConnection

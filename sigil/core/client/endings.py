@@ -42,6 +42,16 @@ def fail_connection(draft: Draft, connection: Connection, kind: FailureKind, wha
     forget_connection(draft, connection)
 
 
+def replace_stale(draft: Draft, connection: Connection) -> None:
+    """A connection was not idle but over when it was to be used: its request, of which nothing was
+    sent, gets another one.
+    """
+    call = draft.find_call(connection.request)
+    close_connection(draft, connection)
+    if call is not None and call.connection == connection.number:
+        enqueue(draft, call)
+
+
 def describe(connection: Connection) -> str:
     """Where a connection leads, in words."""
     route = connection.route

@@ -182,6 +182,19 @@ class ConnectionBroken(Value):
 
 
 @final
+class ConnectionStale(Value):
+    """A connection that was idle has ended, or something came that nobody had asked for, before its
+    next request was sent; none of that was.
+    """
+
+    __match_args__ = ("connection",)
+    __slots__ = __match_args__
+
+    def __init__(self, connection: int) -> None:
+        self.connection: Final = connection
+
+
+@final
 class SendBlocked(Value):
     """The kernel has not taken all that was sent, or has taken more of what it had not: the shell
     holds the rest.
@@ -301,6 +314,7 @@ ClientEvent: TypeAlias = (
     | DataReceived
     | EndReceived
     | ConnectionBroken
+    | ConnectionStale
     | SendBlocked
     | SendDrained
     | DataOrdered

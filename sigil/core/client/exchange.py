@@ -27,6 +27,7 @@ from ..parse_result import Malformed, NeedMore
 from .agent import Call, Draft, redirected
 from .connection import (
     BLOCKED,
+    PULLING,
     Connection,
     Flow,
     Phase,
@@ -39,7 +40,7 @@ from .connection import (
     with_request,
 )
 from .cookies import cookie_field, with_cookies
-from .effects import GiveBody, GiveEnd, GiveHead, HandOver, PullBody, SendData
+from .effects import CheckIdle, GiveBody, GiveEnd, GiveHead, HandOver, PullBody, SendData
 from .endings import abandon_call, fail_connection, give_failure, pause_call
 from .failures import Failure, FailureKind
 from .pooling import close_connection, enqueue, finish_call, release
@@ -74,6 +75,8 @@ def start_request(draft: Draft, connection: Connection, call: Call) -> None:
     flow = Flow(sending, framing)
     deadline = deadline_of_flow(flow, False, outgoing.options.timeouts, draft.now)
     draft.put(with_request(connection, call.number, flow, deadline))
+    if connection.used:  # what came behind a response is not the answer to this request
+        draft.order(CheckIdle(connection.number))
     draft.order(SendData(connection.number, segments))
     if body is None:
         draft.order(PullBody(call.number, draft.limits.max_send_len, True))
@@ -109,7 +112,7 @@ def on_piece_made(draft: Draft, call: Call, data: bytes) -> None:
     flow = connection.flow
     framing = flow.outgoing
     assert framing is not None
-    if flow.sending not in (Sending.PULLING, Sending.BLOCKED_PULLING):
+    if flow.sending not in PULLING:
         return
     encoded = encode_chunk(framing, data) if data else encode_last_chunk(framing)
     if isinstance(encoded, str):
@@ -132,8 +135,8 @@ def on_piece_made(draft: Draft, call: Call, data: bytes) -> None:
 def on_send_blocked(draft: Draft, connection: Connection) -> None:
     """The kernel has not taken all that was sent."""
     flow = connection.flow
-    call = draft.find_call(connection.request)
-    if connection.phase is not Phase.ACTIVE or call is None:
+    call = _call_of(draft, connection)
+    if call is None:
         return
     if flow.sending is Sending.DONE:
         flow = while_sending(flow, Sending.BLOCKED, None)
@@ -145,13 +148,22 @@ def on_send_blocked(draft: Draft, connection: Connection) -> None:
 def on_send_drained(draft: Draft, connection: Connection) -> None:
     """The kernel has taken all that was sent, and had not at first."""
     flow = connection.flow
-    call = draft.find_call(connection.request)
-    if connection.phase is not Phase.ACTIVE or call is None or flow.sending not in BLOCKED:
+    call = _call_of(draft, connection)
+    if call is None or flow.sending not in BLOCKED:
         return
     sending = Sending.DONE if flow.sending is Sending.BLOCKED else Sending.PULLING
     _put_flow(draft, connection, while_sending(flow, sending, flow.outgoing), call)
     if flow.sending is Sending.BLOCKED_PULL:
         draft.order(PullBody(call.number, draft.limits.max_send_len, False))
+
+
+def _call_of(draft: Draft, connection: Connection) -> Call | None:
+    """The call that is under way on a connection; None if it went on elsewhere, such as behind a
+    redirect that came before all of the body was sent.
+    """
+    call = draft.find_call(connection.request)
+    is_here = call is not None and call.connection == connection.number
+    return call if is_here and connection.phase is Phase.ACTIVE else None
 
 
 def _put_flow(draft: Draft, connection: Connection, flow: Flow, call: Call) -> None:

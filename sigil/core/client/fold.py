@@ -24,7 +24,7 @@ from .connecting import (
     open_connection,
     receive_from_proxy,
 )
-from .connection import Connection, Phase, paused, with_deadline
+from .connection import PULLING, Connection, Phase, paused, with_deadline
 from .effects import (
     ClientEffect,
     SendData,
@@ -34,7 +34,7 @@ from .effects import (
     TransferDrained,
     TransferDue,
 )
-from .endings import abandon_call, end_transfer, fail_connection, give_failure
+from .endings import abandon_call, end_transfer, fail_connection, give_failure, replace_stale
 from .events import (
     ClientClosed,
     ClientEvent,
@@ -42,6 +42,7 @@ from .events import (
     Connected,
     ConnectFailed,
     ConnectionBroken,
+    ConnectionStale,
     CookiesChanged,
     DataOrdered,
     DataReceived,
@@ -96,6 +97,13 @@ def next_deadline(agent: Agent) -> float | None:
     """When the client has to be told the time next; None if it is waiting for nothing."""
     at = next_look(agent.timers)
     return None if at == inf else at
+
+
+def wants_piece(agent: Agent, request: int) -> bool:
+    """True if a piece of the body of this request would be sent if it were there."""
+    call = agent.calls.get(request)
+    connection = None if call is None else agent.connections.get(call.connection)
+    return connection is not None and connection.flow.sending in PULLING
 
 
 def _begin(draft: Draft, number: int) -> None:
@@ -181,6 +189,7 @@ def _apply_to_connection(
     | DataReceived
     | EndReceived
     | ConnectionBroken
+    | ConnectionStale
     | SendBlocked
     | SendDrained
     | DataOrdered
@@ -197,6 +206,8 @@ def _apply_to_connection(
             _on_end(draft, connection, event.is_truncated)
         case ConnectionBroken():
             _on_broken(draft, connection, event.error)
+        case ConnectionStale():
+            replace_stale(draft, connection)
         case SendBlocked() if is_taken:
             draft.order(TransferBlocked(connection.number))
         case SendBlocked():

@@ -14,8 +14,9 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
 
 from ...core.client.agent import Agent, make_agent
 from ...core.client.effects import (
@@ -40,8 +41,8 @@ from ...core.client.events import (
     RequestMade,
     ResponseWanted,
 )
-from ...core.client.failures import FailureKind
-from ...core.client.fold import advance, next_deadline
+from ...core.client.failures import FailureKind, failure_of
+from ...core.client.fold import advance, next_deadline, wants_piece
 from ...core.client.limits import ClientLimits
 from ...core.client.proxies import NO_PROXIES, Proxies
 from ...core.client.requests import OutgoingRequest
@@ -50,7 +51,7 @@ from ...core.events import InputRead
 from ..loop.clock import read_clock
 from ..loop.mailbox import Mailbox
 from ..loop.poller import Poller, ready_for
-from ..program.logs import write_text
+from ..program.logs import call_logged, write_text
 from ..program.tracebacks import EXIT_EXCEPTIONS, error_text
 from .alarms import Alarm, Alarms
 from .bodies import Body
@@ -63,6 +64,7 @@ from .transport import Attempt, Transport
 
 _LOG = logging.getLogger(ERROR_LOG)
 SEED_LEN = 32
+FORKED = "a client is not used in a forked child: make another one there"
 PULL_ROUNDS = 16
 """How often each body that is sent may be asked for a piece in one run, before what has come in
 meanwhile is looked at.
@@ -83,7 +85,7 @@ class ClientLoop:
         reading = read_clock()
         self.agent: Agent = make_agent(limits, user_agent, proxies, reading.now, reading.unix_time)
         self._poller = Poller()
-        self._mailbox: Mailbox[ClientEvent | Callable[[], object]] = Mailbox(lambda item: None)
+        self._mailbox: Mailbox[ClientEvent | Callable[[], object]] = Mailbox(self._discard)
         try:
             self._mailbox.open(self._poller)
         except BaseException:
@@ -97,7 +99,7 @@ class ClientLoop:
         self._effects: deque[ClientEffect] = deque()
         self._pulls: list[PullBody] = []
         self._alarms = Alarms()
-        self._next_request = 0
+        self._numbers = count()  # threads that ask at once must not get the same number
         self._thread = threading.get_ident()
         self._pid = os.getpid()
         self._is_stepping = False
@@ -114,29 +116,16 @@ class ClientLoop:
 
     def submit(self, outgoing: OutgoingRequest, body: Body, wish: Wish) -> Receiver:
         """Make a request; its receiver has the `Deferred`."""
-        number = self._next_request
-        self._next_request += 1
+        if os.getpid() != self._pid:
+            raise RuntimeError(FORKED)
+        number = next(self._numbers)
         receiver = Receiver(number, outgoing, body, wish, self.limits, self)
         self._receivers[number] = receiver
         receiver.deferred.on_cancel(
             lambda: self.abandon(number, FailureKind.CANCELLED, "nobody waits for it any more")
         )
-        if self.agent.idle_count and not self._is_running and self._thread == threading.get_ident():
-            self._look()
         self.report(RequestMade(number, outgoing, os.urandom(SEED_LEN)))
         return receiver
-
-    def _look(self) -> None:
-        """Take what has come: a connection that was closed meanwhile is not idle, and a request
-        that is not idempotent would be lost in it.
-        """
-        ready = self._poller.wait(0.0)
-        if ready:
-            self._events.append(read_clock())
-            for owner, mask in ready:
-                self._on_ready(owner, mask)
-            self._take_posted()
-            self._run()
 
     def abandon(self, request: int, kind: FailureKind, what: str) -> None:
         """Nobody wants the response to a request any more."""
@@ -164,8 +153,10 @@ class ClientLoop:
         if self._is_stepping or threading.get_ident() != self._thread:
             self._mailbox.put(event)
             return
-        self._events.append(event)
-        if not self._is_running:
+        if self._is_running:
+            self._events.append(event)
+        else:  # what is timed from now on is timed from now, however long ago the last tick was
+            self._events += (read_clock(), event)
             self._run()
             self._after_change()
 
@@ -220,6 +211,8 @@ class ClientLoop:
             return False
         if self._is_ticking or self._is_running:
             raise RuntimeError("a client is not ticked from its own callbacks")
+        if os.getpid() != self._pid:
+            raise RuntimeError(FORKED)
         self._thread = threading.get_ident()
         self._is_ticking = True
         try:
@@ -246,8 +239,7 @@ class ClientLoop:
         self._run()
         if is_due:
             for function in self._alarms.take_due(reading.now):
-                with self._user_code("an alarm of a client raised"):
-                    function()
+                call_logged(function, "an alarm of a client raised")
         return True
 
     def wait(self) -> None:
@@ -267,8 +259,7 @@ class ClientLoop:
         """Take what was posted."""
         for item in self._mailbox.take():
             if callable(item):
-                with self._user_code("a function of call_soon raised"):
-                    item()
+                call_logged(item, "a function of call_soon raised")
             else:
                 self._events.append(item)
 
@@ -304,27 +295,23 @@ class ClientLoop:
                     break
         finally:
             self._is_running = False
-        if self._pulls and not self._is_ticking:
+        if self.is_closed:
+            self._shut()
+        elif self._pulls and not self._is_ticking:
             self._mailbox.wake()
 
     def _step(self) -> None:
-        events, self._events = self._events, []
+        """Apply the events; an interrupt leaves them for the next run, and nothing is lost."""
         self._is_stepping = True
         try:
-            self.agent, effects = advance(self.agent, events)
-            self._effects.extend(effects)
+            agent, effects = advance(self.agent, self._events)
+        except Exception:
+            self._events = []
+            raise
         finally:
             self._is_stepping = False
-
-    @contextmanager
-    def _user_code(self, what: str) -> Iterator[None]:
-        """A block in which user code runs; what it raises is logged as `what` has happened."""
-        try:
-            yield
-        except EXIT_EXCEPTIONS:
-            raise
-        except BaseException as error:
-            write_text(_LOG, logging.ERROR, error_text(what, error))
+        self.agent, self._events = agent, []
+        self._effects.extend(effects)
 
     # -- effects -----------------------------------------------------------------------------------
 
@@ -338,12 +325,14 @@ class ClientLoop:
             PERFORMERS[type(effect)](self, effect)
 
     def _pull_later(self, effect: PullBody) -> None:
+        if effect.is_first:  # what was asked for on another connection is not sent on this one
+            self._pulls = [pull for pull in self._pulls if pull.request != effect.request]
         self._pulls.append(effect)
 
     def _pull(self, pull: PullBody) -> None:
-        """Ask the program for the next piece of a body."""
+        """Ask the program for the next piece of a body, if it is still wanted."""
         receiver = self._receivers.get(pull.request)
-        if receiver is not None:
+        if receiver is not None and wants_piece(self.agent, pull.request):
             pull_piece(self, receiver, pull)
 
     # -- what the program gets ---------------------------------------------------------------------
@@ -416,16 +405,31 @@ class ClientLoop:
         """End all that is under way, and close everything; twice is once."""
         if self.is_closed:
             return
-        if os.getpid() == self._pid:
-            self._thread = threading.get_ident()
-            self._events.append(ClientClosed(what))
-            if not self._is_running:
-                self._run()
         self.is_closed = True
-        self.sockets.close()
+        if os.getpid() != self._pid:
+            self._shut()
+            return
+        self._thread = threading.get_ident()
+        self._events += [item for item in self._mailbox.take() if not callable(item)]
+        self._events.append(ClientClosed(what))
+        if not self._is_running:  # else from a callback, behind which everything is closed
+            self._run()
+
+    def _shut(self) -> None:
+        """Close everything; in a forked child but these descriptors, which the parent uses."""
+        self.sockets.close(os.getpid() == self._pid)
         self._mailbox.close()
         with suppress(OSError):
             self._poller.close()
+
+    def _discard(self, item: ClientEvent | Callable[[], object]) -> None:
+        """Something was posted to a client that is closed: a request that waits fails."""
+        if isinstance(item, RequestMade):
+            receiver = self._receivers.pop(item.request, None)
+            if receiver is not None:
+                outgoing = item.outgoing
+                kind, what = FailureKind.CLIENT_CLOSED, "the client is closed"
+                receiver.fail(failure_of(kind, outgoing.method, outgoing.uri, what))
 
 
 PERFORMERS: dict[type, Callable[..., None]] = {

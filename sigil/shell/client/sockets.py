@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TypeAlias, assert_never
 
 from ...core.client.effects import (
+    CheckIdle,
     CloseConnection,
     Connect,
     Resolve,
@@ -33,7 +34,7 @@ from .resolver import Resolver
 from .transport import Attempt, Transport, close_socket, os_error_text
 
 SocketEffect: TypeAlias = (
-    Resolve | Connect | UseAttempt | StartTls | SendData | SetReading | CloseConnection
+    Resolve | Connect | UseAttempt | StartTls | CheckIdle | SendData | SetReading | CloseConnection
 )
 VERIFIED, UNVERIFIED = 0, 1
 """The numbers of the two usual ways to do TLS."""
@@ -61,6 +62,8 @@ class Sockets:
             else:
                 return None
         match effect:
+            case CheckIdle():
+                return transport.check_idle()
             case SendData():
                 return transport.send(effect.segments)
             case Resolve():
@@ -120,10 +123,13 @@ class Sockets:
             return HandshakeFailed(effect.connection, os_error_text(error), False)
         return transport.secure(context, effect.server_name, self._buffers)
 
-    def close(self) -> None:
-        """Close everything."""
+    def close(self, is_ours: bool = True) -> None:
+        """Close everything; or in a forked child, where they are not `is_ours`, its descriptors."""
         for transport in tuple(self._transports.values()):
-            transport.close()
+            if is_ours:
+                transport.close()
+            else:
+                transport.let_go()
         self._transports.clear()
         self._resolver.close()
 

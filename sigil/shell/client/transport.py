@@ -18,6 +18,7 @@ from typing import TypeAlias
 from ...core.client.events import (
     ClientEvent,
     ConnectionBroken,
+    ConnectionStale,
     DataReceived,
     EndReceived,
     HandshakeDone,
@@ -71,8 +72,8 @@ class Transport:
     """A connection, whose number is `connection`."""
 
     __slots__ = (
-        "_poller", "attempts", "connection", "interest", "is_shaking", "is_wanted", "pending",
-        "stream", "tls",
+        "_poller", "attempts", "connection", "interest", "is_shaking", "is_stale", "is_wanted",
+        "pending", "stream", "tls",
     )  # fmt: skip
 
     def __init__(self, connection: int, poller: Poller) -> None:
@@ -87,6 +88,8 @@ class Transport:
         """It is to be read."""
         self.is_shaking = False
         """The handshake of TLS is under way."""
+        self.is_stale = False
+        """It was over before its next request was sent."""
         self.tls: Tls | None = None
 
     # -- connecting --------------------------------------------------------------------------------
@@ -140,10 +143,17 @@ class Transport:
 
     # -- sending -----------------------------------------------------------------------------------
 
+    def check_idle(self) -> ClientEvent | None:
+        """An event if something has come, or the connection is over: nothing is sent on it then."""
+        if self.read(1) is None:
+            return None
+        self.is_stale = True
+        return ConnectionStale(self.connection)
+
     def send(self, segments: tuple[Segment, ...]) -> ClientEvent | None:
         """Send bytes behind those before; an event if the kernel has not taken all, or broke."""
         stream = self.stream
-        if stream is None:
+        if stream is None or self.is_stale:
             return None
         if self.pending:
             self.pending.extend([memoryview(segment) for segment in segments if len(segment)])
@@ -261,6 +271,18 @@ class Transport:
         if self.stream is not None:
             self._poller.forget(self.stream.fileno())
             self.interest = -1
+
+    def let_go(self) -> None:
+        """Close the descriptors of a forked child: the connections, and what watches them, are
+        those of its parent.
+        """
+        for attempt in self.attempts.values():
+            attempt.sock.close()
+        self.attempts.clear()
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.close()
+        self.pending.clear()
 
     def close(self) -> None:
         """Close everything."""

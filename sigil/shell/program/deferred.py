@@ -18,6 +18,7 @@ once.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from ...core.http.validate import safe_repr
@@ -222,4 +223,4 @@ class _Promise:
                 deliver = self.deliveries.pop(0)
             except IndexError:  # somebody else was faster
                 return
-            deliver(self.result)
+            call_logged(partial(deliver, self.result), "what takes the result of a Deferred raised")

@@ -5,6 +5,7 @@ import pytest
 from sigil.core.client.agent import make_agent
 from sigil.core.client.connection import Phase
 from sigil.core.client.effects import (
+    CheckIdle,
     CloseConnection,
     Connect,
     GiveBody,
@@ -28,6 +29,7 @@ from sigil.core.client.events import (
     Connected,
     ConnectFailed,
     ConnectionBroken,
+    ConnectionStale,
     DataOrdered,
     DataReceived,
     DeadlineOrdered,
@@ -98,7 +100,7 @@ def test_a_connection_is_used_again_and_closed_when_it_has_been_idle() -> None:
     client = connected(Driven())
     client.tell(DataReceived(0, OK))
     client.ask()
-    assert [type(effect) for effect in client.effects] == [SendData]
+    assert [type(effect) for effect in client.effects] == [CheckIdle, SendData]
     client.tell(DataReceived(0, OK))
     assert client.at(14.0) == []
     assert client.at(16.0) == [CloseConnection(0)]
@@ -381,7 +383,7 @@ def moved(location: str, status: int = 302, body: bytes = b"") -> bytes:
 def test_a_redirect_is_followed_on_the_connection_that_is_there() -> None:
     client = connected(Driven())
     client.tell(DataReceived(0, moved("/b", body=b"gone")))
-    assert [type(effect) for effect in client.effects] == [SendData]
+    assert [type(effect) for effect in client.effects] == [CheckIdle, SendData]
     assert client.sent().startswith(b"GET /b HTTP/1.1\r\n")
     client.tell(DataReceived(0, OK))
     (given,) = client.of(GiveHead)
@@ -474,7 +476,7 @@ def test_a_proxy_is_asked_for_what_is_not_secured() -> None:
     assert BASIC in client.sent()
     client.tell(DataReceived(0, OK))
     client.ask("http://c/")  # the proxy is the same
-    assert [type(effect) for effect in client.effects] == [SendData]
+    assert [type(effect) for effect in client.effects] == [CheckIdle, SendData]
 
 
 def test_a_proxy_makes_a_tunnel_to_what_is_secured() -> None:
@@ -565,3 +567,26 @@ def test_events_for_what_is_gone_change_nothing() -> None:
     for event in (DataReceived(7, b"x"), EndReceived(7), Connected(7, 0), PieceMade(7, b"x")):
         assert client.tell(event) == []
     assert client.agent == agent
+
+
+def test_a_connection_that_was_over_before_its_next_request_is_replaced() -> None:
+    client = connected(Driven())
+    client.tell(DataReceived(0, OK))
+    client.ask(request_to(method="POST", body=b"x"))
+    assert client.of(CheckIdle) == [CheckIdle(0)]
+    client.tell(ConnectionStale(0))
+    assert client.effects[0] == CloseConnection(0)
+    assert client.of(Connect) and not client.of(GiveFailure)
+    client.tell(Connected(1, 0))
+    assert not client.of(CheckIdle) and client.sent().endswith(b"\r\n\r\nx")
+
+
+def test_a_body_that_is_redirected_early_is_pulled_for_the_new_connection_only() -> None:
+    client = Driven()
+    client.ask(request_to(method="POST", body=None, length=CHUNKED, can_rewind=True))
+    client.tell(Connected(0, 0))
+    client.tell(PieceMade(0, b"x"), SendBlocked(0))
+    client.tell(DataReceived(0, moved("http://127.0.0.2/", 307, b"slow")[:-1]))
+    client.tell(Connected(1, 0))
+    assert client.of(PullBody) == [PullBody(0, 65_536, True)]
+    assert client.tell(SendDrained(0)) == []  # the connection on which it was pulled before
