@@ -13,7 +13,19 @@ from pathlib import Path
 from tests.support.sources import ROOT, SIGIL, TESTS, name_of
 from tests.support.tables import of_each
 
-MIRRORED = ("core", "shell", "hosts", "browser", "testing", "apps", "cli", "evo", "wsgi", "asgi")
+MIRRORED = (
+    "core",
+    "shell",
+    "hosts",
+    "browser",
+    "testing",
+    "apps",
+    "cli",
+    "evo",
+    "wsgi",
+    "asgi",
+    "relay",
+)
 """The folders of sigil whose tests lie in folders of the same name."""
 
 ELSEWHERE = {
@@ -80,6 +92,9 @@ ELSEWHERE = {
     "apps/terminal": "tests/cli/test_main.py",
     "apps/demo/slow_readers": "tests/apps/demo/test_live.py",
     "cli/find_app": "tests/cli/test_main.py",
+    "apps/client/options": "tests/apps/client/test_get.py",
+    "cli/client_flags": "tests/apps/client/test_get.py",
+    "relay/status": "tests/relay/test_relay.py",
     "cli/flags": "tests/cli/test_settings.py",
     "cli/logging_setup": "tests/cli/test_settings.py",
     "cli/team": "tests/cli/test_supervision.py",

@@ -36,7 +36,13 @@ def print_line(line: str) -> None:
     try:
         print(line, flush=True)
     except OSError:  # nobody reads it, or the disk is full
-        # The rest of the buffer would fail again when the interpreter flushes it at exit.
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, sys.stdout.fileno())
-        os.close(devnull)
+        ignore_output()
+
+
+def ignore_output() -> None:
+    """Let what is printed to stdout from now on, and what is in its buffer, go nowhere: nobody
+    reads it, and it would fail again when the interpreter flushes it at exit.
+    """
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)

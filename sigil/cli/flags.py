@@ -72,13 +72,15 @@ COMMANDS = {
     "demo": "serve a live page that draws this machine's load and the server's own ring",
     "files": "serve the files of a folder, with a page of live figures at /-/",
     "stream": "broadcast every line of standard input to WebSocket and event-stream clients",
+    "relay": "publish what another server does: one origin feeds many such edges",
 }
 
 # -- the table -------------------------------------------------------------------------------------
 
 _ALL = tuple(COMMANDS)
-_SERVE, _STREAM, _SERVE_STREAM = ("serve",), ("stream",), ("serve", "stream")
-_FILES, _FOR_HERE = ("files",), ("demo", "files", "stream")
+_SERVE, _STREAM, _RELAY = ("serve",), ("stream",), ("relay",)
+_WITH_GRACE, _WITH_HISTORY = ("serve", "stream", "relay"), ("stream", "relay")
+_FILES, _FOR_HERE = ("files",), ("demo", "files", "stream", "relay")
 _PATH, _NAME = values.nonempty("path"), values.nonempty("name")
 _PORT = values.number("a port", 0, MAX_PORT)
 _DESCRIPTOR = values.number("a descriptor", 0, MAX_INT)
@@ -95,6 +97,20 @@ FLAGS = (
          "what to serve: a handler, an HttpServer, a WSGI or an ASGI application"),
     Flag("folder", _FILES, "DIR", _PATH,
          "the folder to serve, or a zip"),
+    Flag("url", _RELAY, "URL", values.origin_url,
+         "the stream to publish, such as wss://origin.example/live"),
+    Flag("--topics", _RELAY, "NAMES", values.names,
+         "the topics to follow, between commas, not all that the origin gives"),
+    Flag("--header", _RELAY, "NAME: VALUE", values.header,
+         "a field to send to the origin, such as an Authorization; may be repeated",
+         action=values.AppendToTuple),
+    Flag("--insecure", _RELAY, None, None,
+         "do not look at the certificate of the origin", action="store_true"),
+    Flag("--cacert", _RELAY, "PATH", _PATH,
+         "the certificates by which that of the origin is verified"),
+    Flag("--allow-origin", _RELAY, "ORIGIN", values.page_origin,
+         "let pages of this origin have the stream, such as https://a.example; '*' is any; may be "
+         "repeated", action=values.AppendToTuple),
     Flag("--host", _ALL, None, values.host,
          "the address to listen on"),
     Flag("--port", _ALL, None, _PORT,
@@ -154,7 +170,7 @@ FLAGS = (
          "the proxies whose connections begin with a PROXY protocol header"),
     Flag("--timeout-keep-alive", _SERVE, "SECONDS", values.positive_seconds,
          "close a connection that has been idle for this long"),
-    Flag("--timeout-graceful-shutdown", _SERVE_STREAM, "SECONDS", values.seconds,
+    Flag("--timeout-graceful-shutdown", _WITH_GRACE, "SECONDS", values.seconds,
          "on shutdown, how long to wait for requests in progress and buffered output"),
     Flag("--limit-concurrency", _SERVE, "N", _COUNT,
          "the maximum number of connections; one more is answered with 503"),
@@ -170,8 +186,8 @@ FLAGS = (
          "send index.html in the place of a page that is not there", action="store_true"),
     Flag("--cors", _FILES, None, None,
          "let pages of any origin read the files", action="store_true"),
-    Flag("--history", _STREAM, "N", _HISTORY,
-         "how many of the latest lines a new subscriber is sent"),
+    Flag("--history", _WITH_HISTORY, "N", _HISTORY,
+         "how many of the latest lines, or messages, a new subscriber is sent"),
     Flag("--topic-field", _STREAM, "NAME", _NAME,
          "publish a line that is a JSON object on the topic that this field of it names"),
     Flag("--max-line", _STREAM, "BYTES", _LINE_LEN,
@@ -192,6 +208,7 @@ CONTRADICTIONS = (
     ("uds", "host", "each says where to listen"),
     ("uds", "port", "a Unix socket has no port"),
     ("uds", "allow_host", "no browser comes to a Unix socket, so any Host is answered to"),
+    ("insecure", "cacert", "the one says not to look at what the other is for"),
     ("fd", "host", "an inherited socket has its address already"),
     ("fd", "port", "an inherited socket has its port already"),
     ("fd", "uds_mode", "an inherited socket has its permissions already"),

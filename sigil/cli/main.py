@@ -1,4 +1,6 @@
-"""The command: `sigil serve module:app`, `sigil demo`, `sigil files DIR`, `sigil stream`.
+"""The command: `sigil serve module:app`, `sigil demo`, `sigil files DIR`, `sigil stream`,
+`sigil relay URL`;
+`sigil get URL` and `sigil ws URL`, which are clients and have flags of their own.
 
 Theory: a command turns settings into a server and runs it until it has stopped. Everything that can
 be wrong outside this program (no such module, no such address) becomes `CommandError`: a sentence
@@ -166,11 +168,19 @@ def files(settings: Settings) -> int:
     return 0
 
 
+def relay(settings: Settings) -> int:
+    """Publish what an origin does until SIGINT or SIGTERM."""
+    from sigil.cli.relaying import run_relay
+
+    return run_relay(settings, _hosts)
+
+
 COMMANDS: dict[str, Callable[[Settings], int]] = {
     "serve": serve,
     "demo": demo,
     "files": files,
     "stream": stream,
+    "relay": relay,
 }
 
 
@@ -188,10 +198,26 @@ def _status_of(settings: Settings, command: Callable[[], int]) -> int:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line `words` (None: this process's own); its exit status."""
+    given = list(sys.argv[1:] if words is None else words)
+    if given[:1] == ["get"] or given[:1] == ["ws"]:
+        return run_client(given[0], given[1:])
     version = f"{__version__} ({core_build()} core)"
     settings = read_settings(words, version, os.environ)
     raise_soft_limit()
     return _status_of(settings, partial(COMMANDS[settings.command], settings))
+
+
+def run_client(name: str, words: Sequence[str]) -> int:
+    """Run a command that is a client; its exit status."""
+    from sigil.cli import client_flags
+
+    if name == "get":
+        from sigil.apps.client import get
+
+        return get.main(client_flags.get_parser(__version__).parse_args(words))
+    from sigil.apps.client import ws
+
+    return ws.main(client_flags.ws_parser(__version__).parse_args(words))
 
 
 def main_of_child() -> int:

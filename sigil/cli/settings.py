@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sigil import Limits
+from sigil.cli.client_flags import SENTENCES
 from sigil.cli.flags import COMMANDS, FLAGS, Flag, conflict_in
 from sigil.cli.values import networks
 from sigil.shell.loop.listen import UNIX_SOCKET_MODE
@@ -52,6 +53,12 @@ class Settings(NamedTuple):
     compress: bool = False
     linger: bool = False
     folder: str = ""
+    url: str = ""
+    topics: tuple[str, ...] = ()
+    header: tuple[tuple[str, str], ...] = ()
+    insecure: bool = False
+    cacert: str = ""
+    allow_origin: tuple[str, ...] = ()
     listing: bool = False
     spa: bool = False
     cors: bool = False
@@ -123,6 +130,8 @@ def make_parser(version: str) -> argparse.ArgumentParser:
         for flag in FLAGS:
             if name in flag.commands:
                 _add_flag(command, flag)
+    for name, sentence in SENTENCES.items():
+        commands.add_parser(name, help=sentence, add_help=False)
     return parser
 
 
@@ -159,4 +168,6 @@ def read_settings(
         given |= _from_environment(given, environment or {})
     except ValueError as problem:
         parser.error(str(problem))
-    return Settings(**given, given=tuple(sorted(given.keys() - {"command", "app", "folder"})))
+    return Settings(
+        **given, given=tuple(sorted(given.keys() - {"command", "app", "folder", "url"}))
+    )

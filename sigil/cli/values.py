@@ -106,6 +106,47 @@ def nonempty(kind: str) -> Callable[[str], str]:
     return read
 
 
+def origin_url(text: str) -> str:
+    """The address of a stream: `ws://` or `wss://`, a host, and a path."""
+    from sigil.client import parse_uri
+
+    try:
+        uri = parse_uri(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if uri.scheme not in ("ws", "wss"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no stream: it begins with ws:// or wss://")
+    return text
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names between commas."""
+    found = tuple(name for name in text.split(",") if name)
+    if not found:
+        raise argparse.ArgumentTypeError("it is empty: names are between commas")
+    return found
+
+
+def header(text: str) -> tuple[str, str]:
+    """A field of a request, `Name: value`."""
+    name, colon, value = text.partition(":")
+    name, value = name.strip(), value.strip()
+    if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a field: such as 'Accept: text/plain'")
+    if not value.isprintable():
+        raise argparse.ArgumentTypeError(f"the value of {name} has a character that no field may")
+    return name, value
+
+
+def page_origin(text: str) -> str:
+    """The origin of a page, a scheme, a host and a port; or `*`."""
+    if text != "*" and not re.fullmatch(r"https?://[^/\s?#@]+", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not the origin of a page: such as https://a.example, without a path"
+        )
+    return text.lower()
+
+
 def networks(text: str) -> tuple[str, ...]:
     """Networks between commas, such as `127.0.0.1,10.0.0.0/8,unix`; `*` is every address."""
     names = tuple(name.strip() for name in text.split(",") if name.strip())

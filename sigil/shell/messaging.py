@@ -12,11 +12,12 @@ hand it to the buffer. It does not know when there is a tick; `_before_send` is 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import get_ident
 from typing import TypeAlias
 
 from ..core.broadcast.entry import NO_OPTIONS
+from ..core.broadcast.upstream import UpstreamEvent, UpstreamJoined
 from ..core.conn import Conn
 from ..core.connection.subscriber import is_topic_too_long
 from ..core.control import ReadingAllowed, TimeoutRequested, WritableRequested
@@ -250,6 +251,21 @@ class Messaging(Questions):
             self._engine.apply(event)
         finally:
             self._guard.is_busy = False
+
+    def _publish_upstream(self, events: Sequence[UpstreamEvent]) -> None:
+        """Advance the core by what its upstream does, on the thread that ticks. For relays.
+
+        What was sent before leaves first: the core keeps nothing of that behind a gap.
+        """
+        guard, engine = self._guard, self._engine
+        was_busy, guard.is_busy = guard.is_busy, True
+        try:
+            for event in events:
+                if isinstance(event, UpstreamJoined):
+                    engine.flush_now(None)
+                engine.apply(event)
+        finally:
+            guard.is_busy = was_busy
 
     def _post_message(self, event: SendMessages | Publish, length: int) -> SendStatus:
         """Post a message of `length` bytes, unless too much is posted already."""

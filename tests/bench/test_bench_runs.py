@@ -152,6 +152,14 @@ def test_routes_are_compared_with_a_handler_for_each_path() -> None:
     assert all(float(figure) > 0 for row in rows for figure in row[2:5])
 
 
+def test_the_bench_of_edges_has_a_row_for_each_number_of_messages() -> None:
+    done = run_module("tests.bench.relay_cost", "--rounds", "10", "--clients", "3")
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[3:]]
+    assert [row[0] for row in rows] == ["1", "16"]
+    assert all(float(row[place]) > 0 for row in rows for place in (1, 2, 4))
+
+
 def test_the_table_of_loops_has_a_row_for_each_and_every_message() -> None:
     loops = "poll,game loop,trio"
     done = run_module("tests.bench.host_latency", "--loops", loops, "--seconds", "0.3")

@@ -31,6 +31,14 @@ from sigil.cli.settings import Settings, read_settings
         (("serve", "web:app", "--log-level", "loud"), "loud"),
         (("serve", "web:app", "--log", "info"), "--log"),
         (("serve", "web:app", "--workers", "0"), "not a count: a number from 1 to 1024"),
+        (("relay",), "URL"),
+        (("relay", "http://a/"), "no stream: it begins with ws:// or wss://"),
+        (("relay", "ws://[a/"), "bracket"),
+        (("relay", "ws://a/", "--header", "x"), "is not a field"),
+        (("relay", "ws://a/", "--header", "x: \0"), "a character that no field may"),
+        (("relay", "ws://a/", "--topics", ","), "names are between commas"),
+        (("relay", "ws://a/", "--insecure", "--cacert", "x"), "--cacert"),
+        (("relay", "ws://a/", "--allow-origin", "a.example"), "is not the origin of a page"),
         (("demo", "--workers", "2"), "--workers"),
         (("demo", "--app-dir", "x"), "--app-dir"),
         (("demo", "--reload"), "--reload"),
@@ -278,9 +286,10 @@ def test_the_help_shows_defaults_as_they_are_typed(capsys: pytest.CaptureFixture
 def test_the_guide_has_every_flag_and_no_other() -> None:
     page = Path(__file__).parents[2] / "docs" / "guides" / "command.md"
     text = page.read_text(encoding="utf-8")
+    text = text.partition("## Clients")[0]
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `--")]
     written = [word for row in rows for word in re.findall(r"--[a-z-]+", row)]
-    there_are = {flag.name for flag in FLAGS} - {"app", "folder"} | {"--version"}
+    there_are = {flag.name for flag in FLAGS} - {"app", "folder", "url"} | {"--version"}
     assert sorted(word.replace("--no-access-log", "--access-log") for word in written) == sorted(
         there_are
     )

@@ -32,6 +32,15 @@ def app(request: Request) -> Response:
     return Response.text("hello\\n")
 """
 
+ECHO = """\
+from sigil import Callbacks, Response, make_http_server
+
+def echo(server, conn, data):
+    server.send(conn, data)
+
+server = make_http_server(lambda request: Response.upgrade(), callbacks=Callbacks(ws_message=echo))
+"""
+
 
 def check_set_up(command: str, folder: Path) -> None:
     """The first two: one line each, and every part of them exists."""
@@ -232,6 +241,42 @@ def check_taken_port(command: str, folder: Path) -> None:
     assert (ended.returncode, ended.stderr.split()) == (4, shown.replace("8080", port).split())
 
 
+def check_relay(command: str, folder: Path) -> None:
+    """An edge with these very flags, but for the ports: it follows `sigil stream`."""
+    with streaming_log(folder) as port:
+        words = shlex.split(command.replace(":8080", f":{port}").replace("--port 9000", "--port 0"))
+        with (
+            serving(sys.executable, "-m", "sigil", *words[1:], folder=folder) as edge,
+            connect(f"ws://127.0.0.1:{port}/ws") as at_origin,
+        ):
+            assert [at_origin.recv(PATIENCE_SECONDS) for _ in range(2)][-1] == LAST_LINE
+            while http_get(edge, path="/healthz")[0] == 503:
+                pass
+            with connect(f"ws://127.0.0.1:{edge}/ws") as at_edge:
+                assert [at_edge.recv(PATIENCE_SECONDS) for _ in range(2)][-1] == LAST_LINE
+
+
+def check_get(command: str, folder: Path) -> None:
+    """A request to the program of the page, but for the port."""
+    (folder / "hello.py").write_text(HELLO, encoding="utf-8")
+    words = ("serve", "hello:app", "--port", "0")
+    with serving(sys.executable, "-m", "sigil", *words, folder=folder) as port:
+        asked = shlex.split(command.replace(":8080", f":{port}"))[1:]
+        ended = run(sys.executable, "-m", "sigil", *asked, folder=folder)
+    assert f"$ {command}\n{ended.stdout}```" in page_of("guides/command.md"), ended.stderr
+
+
+def check_ws(command: str, folder: Path) -> None:
+    """Lines through an echo."""
+    (folder / "echo.py").write_text(ECHO, encoding="utf-8")
+    words = ("serve", "echo:server", "--port", "0")
+    with serving(sys.executable, "-m", "sigil", *words, folder=folder) as port:
+        line = command.replace(":8080", f":{port}")
+        line = line.replace(".venv/bin/sigil", f"{shlex.quote(sys.executable)} -m sigil")
+        ended = run("bash", "-c", line, folder=folder)
+    assert f"$ {command}\n{ended.stdout}```" in page_of("guides/command.md"), ended.stderr
+
+
 CHECKS: dict[str, Callable[[str, Path], None]] = {
     "python3 -m venv": check_set_up,
     "SIGIL_COMPILE=1": check_compiled,
@@ -239,6 +284,7 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     ".venv/bin/python -m tests.bench --": check_bench,
     ".venv/bin/python -m tests.bench.request_parts": check_part_bench,
     ".venv/bin/python -m tests.bench.route_cost": check_part_bench,
+    ".venv/bin/python -m tests.bench.relay_cost": check_part_bench,
     ".venv/bin/python -m tests.bench.host_latency": check_part_bench,
     ".venv/bin/python -m tests.bench.scaling_cost": check_part_bench,
     ".venv/bin/python -m tests.bench.file_cost": check_part_bench,
@@ -246,6 +292,9 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     ".venv/bin/sigil serve hello:app --port 8080": check_taken_port,
     ".venv/bin/sigil files docs": check_files,
     "tail -n +1 -F app.log": check_stream,
+    ".venv/bin/sigil relay ws://": check_relay,
+    ".venv/bin/sigil get http://": check_get,
+    "printf 'one": check_ws,
     "curl -sN 'http://127.0.0.1:8080/events": check_event_stream,
     "(sleep 9; time seq": check_writing,
     "curl -s -X PUT": check_jobs,
