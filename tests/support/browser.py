@@ -36,10 +36,12 @@ FLAGS = (
 
 
 @contextmanager
-def _chromium(profile: Path, address: str, stderr: int) -> Iterator["subprocess.Popen[str]"]:
+def _chromium(
+    profile: Path, address: str, stderr: int, flags: tuple[str, ...] = ()
+) -> Iterator["subprocess.Popen[str]"]:
     """The process of a browser that shows this page."""
     process = subprocess.Popen(
-        (need("chromium"), *FLAGS, f"--user-data-dir={profile}", address),
+        (need("chromium"), *FLAGS, *flags, f"--user-data-dir={profile}", address),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=stderr,
@@ -59,9 +61,9 @@ def _chromium(profile: Path, address: str, stderr: int) -> Iterator["subprocess.
 
 
 @contextmanager
-def browser_at(profile: Path, address: str) -> Iterator[None]:
+def browser_at(profile: Path, address: str, *flags: str) -> Iterator[None]:
     """A browser that shows this page."""
-    with _chromium(profile, address, subprocess.DEVNULL):
+    with _chromium(profile, address, subprocess.DEVNULL, flags):
         yield
 
 
