@@ -290,8 +290,11 @@ def interest_of(client: Client, limits: Limits) -> Interest:
         return Interest.NOTHING
     if phase is _LINGER:
         return Interest.WRITE if outgoing.outbox else Interest.READ
+    control = outgoing.control
+    if control is not None and phase is _TLS:
+        return Interest.READ  # what goes on is the shell's, and not for the program to hold up
     reads = 1 if _is_read(client, limits) else 0
-    wants_writable = outgoing.control is not None and outgoing.control.wants_writable
+    wants_writable = control is not None and control.wants_writable
     writes = 2 if outgoing.outbox or outgoing.is_full or wants_writable else 0
     return _INTERESTS[reads + writes]
 

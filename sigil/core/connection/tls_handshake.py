@@ -62,6 +62,8 @@ def _refuse_plain_http(client: Client, context: Context) -> Step:
 
 
 def is_plain_http(data: bytes) -> bool:
-    """True if bytes are the beginning of a request in HTTP/1: a method, and a space."""
+    """True if bytes are the beginning of a request in HTTP/1: a method, and a space unless there
+    are no more bytes.
+    """
     method, space, _ = data[: _METHOD_LEN_MAX + 1].partition(b" ")
-    return bool(space) and method.isalpha() and method.isupper()
+    return bool(space or len(method) == len(data)) and method.isalpha() and method.isupper()

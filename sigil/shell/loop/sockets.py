@@ -43,7 +43,7 @@ from ...core.events import (
     Stalled,
     Writable,
 )
-from ...core.securing import StartTls
+from ...core.securing import Secured, StartTls
 from ...core.server.slots import find_client
 from ..program.handlers import Application
 from ..program.logs import write_access, write_text
@@ -137,6 +137,9 @@ class Sockets:
             self._newcomers.remove(connection)
         for event in self._tls.start(connection, effect):
             self._engine.report(event)
+            if type(event) is Secured:  # what has come behind its end, nobody else would read
+                max_len = self._engine.snapshot.limits.max_read_len
+                self._receive(connection, max_len, self._engine.events)
 
     def go_on_with_handshakes(self, ready: Sequence[object], max_len: int) -> Ready:
         """Go on with the TLS handshakes among what is ready, and read who is secured: most have

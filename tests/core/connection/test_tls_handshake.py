@@ -7,7 +7,21 @@ from sigil.core.conn import Peer
 from sigil.core.connection.client import Phase
 from sigil.core.connection.deadlines import Waiting, waiting_for
 from sigil.core.connection.tls_handshake import FATAL_ALERT, is_plain_http
-from sigil.core.effects import Adopt, CallClose, CallOpen, Drop, Handle, Log, Reject, Send, Then
+from sigil.core.control import ReadingAllowed, WritableRequested
+from sigil.core.effects import (
+    Adopt,
+    CallClose,
+    CallOpen,
+    CallWritable,
+    Drop,
+    Handle,
+    Interest,
+    Log,
+    Reject,
+    Send,
+    Then,
+    Watch,
+)
 from sigil.core.events import (
     Accepted,
     CloseRequested,
@@ -16,6 +30,7 @@ from sigil.core.events import (
     InputRead,
     Received,
     Stop,
+    Writable,
 )
 from sigil.core.limits import Limits
 from sigil.core.securing import HandshakeFailed, Secured, StartTls
@@ -92,8 +107,8 @@ def test_plain_http_is_told_what_the_port_expects() -> None:
 
 
 def test_what_looks_like_http_begins_with_a_method_and_a_space() -> None:
-    assert all(map(is_plain_http, (b"GET / HTTP/1.1", b"OPTIONS * ", b"X y")))
-    assert not any(map(is_plain_http, (b"", b"GET", b"G\xc3\x89T /", b"GET/ ", b"A" * 100 + b" ")))
+    assert all(map(is_plain_http, (b"GET / HTTP/1.1", b"OPTIONS * ", b"X y", b"G", b"GET")))
+    assert not any(map(is_plain_http, (b"", b"get", b"G\xc3\x89T /", b"GET/ ", b"A" * 100 + b" ")))
 
 
 def test_one_that_lasts_too_long_ends() -> None:
@@ -123,6 +138,17 @@ def test_the_end_of_one_with_nothing_under_way_is_complete() -> None:
 def test_the_program_may_end_one_in_the_middle_of_it() -> None:
     _, effects = advance_by(securing(), CloseRequested(CONN, CloseReason.OK))
     assert effects == [Drop(CONN), CallClose(CONN, CloseReason.OK)]
+
+
+def test_what_the_program_asks_of_one_begins_behind_it() -> None:
+    server, effects = advance_by(securing(), ReadingAllowed(CONN, False), WritableRequested(CONN))
+    assert effects == []
+    server, effects = advance_by(server, SECURED)
+    assert effects == [Watch(CONN, Interest.WRITE)]
+    server, effects = advance_by(server, Writable(CONN))
+    assert CallWritable(CONN) in effects
+    _, effects = advance_by(server, ReadingAllowed(CONN, True))
+    assert effects == [Watch(CONN, Interest.READ)]
 
 
 def test_a_late_event_changes_nothing() -> None:

@@ -1,13 +1,14 @@
 """Handshakes on a server that is ticked, and what its log says of those that fail."""
 
 import logging
+import select
 import socket
 import ssl
 from contextlib import suppress
 
 import pytest
 
-from sigil import Limits, Request, Response
+from sigil import Callbacks, Conn, HttpServer, Limits, Request, Response, make_http_server
 from sigil.shell.loop.tls_problems import problem_of
 from sigil.shell.loop.tls_socket import TlsSocket
 from tests.support.certificates import (
@@ -18,7 +19,7 @@ from tests.support.certificates import (
 )
 from tests.support.requests import GET
 from tests.support.secure import Secure
-from tests.support.servers import Raw, settle, ticking
+from tests.support.servers import HOST, Raw, end, settle, ticking
 
 TURNS_MAX = 2_000
 
@@ -42,6 +43,88 @@ def test_a_request_may_come_with_the_end_of_the_handshake() -> None:
             if client.received:
                 break
         assert client.received.endswith(b"https True")
+
+
+class HastySocket(socket.socket):
+    """A server's socket, whose peer answers whenever it is read: faster than any ever is."""
+
+    client: Secure
+    is_asked = False
+
+    def recv(self, max_len: int, flags: int = 0) -> bytes:
+        if type(self).is_asked:
+            self.client.turn()
+            if self.client.tls.is_secured:
+                self.client.tls.send(GET)
+                type(self).is_asked = False
+        return super().recv(max_len, flags)
+
+
+class HastyListener(socket.socket):
+    """Accepts such sockets."""
+
+    def accept(self) -> tuple[socket.socket, object]:  # type: ignore[override]
+        sock, address = super().accept()
+        return HastySocket(fileno=sock.detach()), address
+
+
+def test_a_request_may_come_with_the_header_of_a_proxy_and_the_whole_handshake() -> None:
+    limits = Limits(proxy_protocol=(HOST,))
+    server = make_http_server(program, limits=limits, ssl_context=server_context())
+    with HastyListener() as listener:
+        listener.bind((HOST, 0))
+        listener.listen()
+        server.listen(listener)
+        with Raw(listener.getsockname()[1], b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n") as raw:
+            HastySocket.client, HastySocket.is_asked = Secure(raw), True
+            HastySocket.client.turn()
+            for _ in range(TURNS_MAX):
+                server.tick()
+                HastySocket.client.turn()
+                if HastySocket.client.received:
+                    break
+            assert HastySocket.client.received.endswith(b"https True")
+        end(server)
+
+
+def test_what_a_program_asks_of_one_neither_ends_it_nor_keeps_the_loop_awake() -> None:
+    writable: list[Conn] = []
+
+    def ask(server: HttpServer, conn: Conn) -> None:
+        server.rx_flow_control(conn, False)
+        if conn.generation:
+            server.callback_on_writable(conn)
+
+    callbacks = Callbacks(open=ask, writable=lambda server, conn: writable.append(conn))
+    with (
+        ticking(program, None, callbacks, server_context()) as server,
+        Raw(server) as first,
+        Raw(server) as second,
+    ):
+        clients = Secure(first), Secure(second)
+        settle(server)
+        assert not select.select([server.fileno()], [], [], 0.0)[0]
+        for _ in range(TURNS_MAX):
+            for client in clients:
+                client.turn()
+            server.tick()
+            if all(client.tls.is_secured for client in clients) and writable:
+                break
+        assert tuple(writable) == server.clients()[1:]
+        for client in clients:
+            client.tls.send(GET)
+        settle(server)
+        for client, conn in zip(clients, server.clients(), strict=True):
+            client.turn()
+            assert not client.received
+            server.rx_flow_control(conn, True)
+        for _ in range(TURNS_MAX):
+            server.tick()
+            for client in clients:
+                client.turn()
+            if all(client.received for client in clients):
+                break
+        assert all(client.received.endswith(b"https True") for client in clients)
 
 
 def test_one_that_dribbles_keeps_nobody_from_anything() -> None:
