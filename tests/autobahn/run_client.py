@@ -55,7 +55,7 @@ def fuzzing_server(suite: Suite, cases: Sequence[str], folder: Path) -> Iterator
     path = folder / "spec.json"
     path.write_text(json.dumps({**spec, "exclude-agent-cases": {}}))
     process = subprocess.Popen(
-        (*suite.command, "-m", "fuzzingserver", "-s", str(path), "-w", "0"),
+        (*suite.command, "-m", "fuzzingserver", "-s", str(path), "-u", "0"),
         env={**os.environ, **suite.environment},
         cwd=folder,
         stdout=subprocess.DEVNULL,

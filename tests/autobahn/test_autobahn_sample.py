@@ -24,12 +24,15 @@ EVO_CASES = ("1.1.6", "1.2.8", "2.10", "5.19", "7.7.1", "9.1.6")
 """What a face may do wrong of its own: text, binary and large messages, and the end. Both servers
 are the same but for that.
 """
+CLIENT_CASES = ("1.1.6", "1.2.8", "2.10", "3.2", "4.1.3", "5.15", "5.19", "6.2.3", "7.9.5")
+"""What a client may do wrong: answer before an end, fail in time, and take every form of a message.
+"""
 KNOWN: dict[str, str] = {}
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, program: str = "run.py") -> subprocess.CompletedProcess[str]:
     """The instrument's run, or a skip if the suite cannot be had."""
-    command = (sys.executable, str(HERE / "run.py"), "--time-limit", str(TIME_LIMIT_S), *arguments)
+    command = (sys.executable, str(HERE / program), "--time-limit", str(TIME_LIMIT_S), *arguments)
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode == 2 and re.search(
         "pip|No matching distribution|no Python 2.7", done.stderr
@@ -54,6 +57,13 @@ def test_the_echo_mode_of_the_evo_runtime_is_as_good() -> None:
     done = run("--cases", ",".join(EVO_CASES), "--server", server)
     judged = re.search(r"^\w+: (\d+) cases", done.stdout, re.MULTILINE)
     assert judged is not None and int(judged[1]) == len(EVO_CASES)
+    assert done.returncode == 0, done.stdout
+
+
+def test_our_client_is_as_good() -> None:
+    done = run("--cases", ",".join(CLIENT_CASES), program="run_client.py")
+    judged = re.search(r"^all +(\d+) ", done.stdout, re.MULTILINE)
+    assert judged is not None and int(judged[1]) == len(CLIENT_CASES), done.stdout
     assert done.returncode == 0, done.stdout
 
 
