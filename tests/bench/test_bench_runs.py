@@ -131,6 +131,13 @@ def test_the_frame_bench_has_a_row_for_each_length() -> None:
     assert "write" in done.stdout
 
 
+def test_the_client_bench_has_a_figure_of_every_row() -> None:
+    done = run_module("tests.bench.client_cost", "--rounds", "1", "--requests", "64")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()[3:]]
+    assert len(rows) == 3 and all(float(row[-1]) > 0 for row in rows)
+
+
 def test_the_parts_of_a_request_are_those_of_all_rows() -> None:
     done = run_module("tests.bench.request_parts", "--rounds", "10")
     assert done.returncode == 0, done.stdout + done.stderr

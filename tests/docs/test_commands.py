@@ -285,6 +285,7 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     ".venv/bin/python -m tests.bench.request_parts": check_part_bench,
     ".venv/bin/python -m tests.bench.route_cost": check_part_bench,
     ".venv/bin/python -m tests.bench.relay_cost": check_part_bench,
+    ".venv/bin/python -m tests.bench.client_cost": check_part_bench,
     ".venv/bin/python -m tests.bench.host_latency": check_part_bench,
     ".venv/bin/python -m tests.bench.scaling_cost": check_part_bench,
     ".venv/bin/python -m tests.bench.file_cost": check_part_bench,

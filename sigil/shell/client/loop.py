@@ -36,7 +36,6 @@ from ...core.client.effects import (
 from ...core.client.events import (
     ClientClosed,
     ClientEvent,
-    CloseOrdered,
     RequestAbandoned,
     RequestMade,
     ResponseWanted,
@@ -47,19 +46,18 @@ from ...core.client.limits import ClientLimits
 from ...core.client.proxies import NO_PROXIES, Proxies
 from ...core.client.requests import OutgoingRequest
 from ...core.effects import ERROR_LOG
-from ...core.events import InputRead
+from ...core.events import InputRead, TimeRead
 from ..loop.clock import read_clock
 from ..loop.mailbox import Mailbox
 from ..loop.poller import Poller, ready_for
-from ..program.logs import call_logged, write_text
-from ..program.tracebacks import EXIT_EXCEPTIONS, error_text
+from ..program.logs import call_logged
 from .alarms import Alarm, Alarms
 from .bodies import Body
 from .pulling import pull_piece
 from .receiver import Receiver, Wish
 from .resolver import Lookup, Resolver, look_up
 from .sockets import SocketEffect, Sockets
-from .takeover import Line, TakenOver
+from .takeover import Line, Protocols, TransferEffect
 from .transport import Attempt, Transport
 
 _LOG = logging.getLogger(ERROR_LOG)
@@ -94,7 +92,7 @@ class ClientLoop:
         resolver = Resolver(limits.max_resolver_threads, self._mailbox.put, lookup)
         self.sockets = Sockets(self._poller, resolver)
         self._receivers: dict[int, Receiver] = {}
-        self._protocols: dict[int, TakenOver] = {}
+        self._protocols = Protocols(self)
         self._events: list[ClientEvent] = []
         self._effects: deque[ClientEffect] = deque()
         self._pulls: list[PullBody] = []
@@ -156,7 +154,9 @@ class ClientLoop:
         if self._is_running:
             self._events.append(event)
         else:  # what is timed from now on is timed from now, however long ago the last tick was
+            self._is_stepping = True
             self._events += (read_clock(), event)
+            self._is_stepping = False
             self._run()
             self._after_change()
 
@@ -230,10 +230,7 @@ class ClientLoop:
             ready = self._poller.wait(0.0)  # all that came before the clock was read
         if not (ready or is_due or has_work):
             return False
-        self._events.append(reading)
-        for owner, mask in ready:
-            self._on_ready(owner, mask)
-        self._take_posted()
+        self._collect(ready, reading)
         if is_due:
             self._events.append(InputRead())
         self._run()
@@ -255,13 +252,23 @@ class ClientLoop:
         left = max(0.0, at - read_clock().now)
         return left if timeout is None else min(timeout, left)
 
-    def _take_posted(self) -> None:
-        """Take what was posted."""
-        for item in self._mailbox.take():
-            if callable(item):
-                call_logged(item, "a function of call_soon raised")
-            else:
-                self._events.append(item)
+    def _collect(self, ready: list[tuple[object, int]], reading: TimeRead) -> None:
+        """Take what has happened by the time of this reading, and call what was to be called."""
+        functions: list[Callable[[], object]] = []
+        self._is_stepping = True  # what interrupts this is posted, so that no event is lost
+        try:
+            self._events.append(reading)
+            for owner, mask in ready:
+                self._on_ready(owner, mask)
+            for item in self._mailbox.take():
+                if callable(item):
+                    functions.append(item)
+                else:
+                    self._events.append(item)
+        finally:
+            self._is_stepping = False
+        for function in functions:
+            call_logged(function, "a function of call_soon raised")
 
     def _on_ready(self, owner: object, mask: int) -> None:
         """A descriptor is ready."""
@@ -363,41 +370,11 @@ class ClientLoop:
         protocol = receiver.wish.protocol
         assert protocol is not None
         line = Line(self, effect.connection, self.sockets.tls_of(effect.connection))
-        self._protocols[effect.connection] = protocol
         receiver.deferred.complete(protocol)
-        self._call(effect.connection, protocol.begin, line, effect.head, effect.data, self.now)
+        self._protocols.begin(protocol, line, effect.head, effect.data, self.now)
 
-    def _transfer(
-        self,
-        effect: TransferData | TransferBlocked | TransferDrained | TransferDue | TransferEnded,
-    ) -> None:
-        """Tell a protocol that has a connection what has happened to it."""
-        number = effect.connection
-        protocol = self._protocols.get(number)
-        if protocol is None:
-            return
-        match effect:
-            case TransferData():
-                self._call(number, protocol.receive, effect.data, self.now)
-            case TransferBlocked():
-                self._call(number, protocol.blocked)
-            case TransferDrained():
-                self._call(number, protocol.drained)
-            case TransferDue():
-                self._call(number, protocol.due, self.now)
-            case TransferEnded():
-                del self._protocols[number]
-                self._call(number, protocol.end, effect.failure)
-
-    def _call(self, connection: int, function: Callable[..., object], *args: object) -> None:
-        """Call a protocol; one that raises is logged, and its connection ends."""
-        try:
-            function(*args)
-        except EXIT_EXCEPTIONS:
-            raise
-        except BaseException as error:
-            write_text(_LOG, logging.ERROR, error_text("a protocol of a client raised", error))
-            self.report(CloseOrdered(connection))
+    def _transfer(self, effect: TransferEffect) -> None:
+        self._protocols.transfer(effect, self.now)
 
     # -- the end -----------------------------------------------------------------------------------
 

@@ -9,9 +9,18 @@ raises ends its connection and is logged. `end` is called once, behind everythin
 know which protocol this is.
 """
 
+import logging
+from collections.abc import Callable
 from math import inf
-from typing import Protocol
+from typing import Protocol, TypeAlias, assert_never
 
+from ...core.client.effects import (
+    TransferBlocked,
+    TransferData,
+    TransferDrained,
+    TransferDue,
+    TransferEnded,
+)
 from ...core.client.events import (
     ClientEvent,
     CloseOrdered,
@@ -21,8 +30,17 @@ from ...core.client.events import (
 )
 from ...core.client.failures import Failure
 from ...core.client.responses import ResponseHead
+from ...core.effects import ERROR_LOG
 from ...core.events import Segment
 from ...core.tls import Tls
+from ..program.logs import write_text
+from ..program.tracebacks import EXIT_EXCEPTIONS, error_text
+
+_LOG = logging.getLogger(ERROR_LOG)
+
+TransferEffect: TypeAlias = (
+    TransferData | TransferBlocked | TransferDrained | TransferDue | TransferEnded
+)
 
 
 class Reports(Protocol):
@@ -81,3 +99,49 @@ class TakenOver(Protocol):
 
     def end(self, failure: Failure | None, /) -> None:
         """The connection has ended, with a failure or as it should."""
+
+
+class Protocols:
+    """The protocols that have connections, by the numbers of these."""
+
+    def __init__(self, reports: Reports) -> None:
+        self._reports = reports
+        self._by_connection: dict[int, TakenOver] = {}
+
+    def begin(
+        self, protocol: TakenOver, line: Line, head: ResponseHead, data: bytes, now: float
+    ) -> None:
+        """Give a connection to its protocol."""
+        self._by_connection[line.connection] = protocol
+        self._call(line.connection, protocol.begin, line, head, data, now)
+
+    def transfer(self, effect: TransferEffect, now: float) -> None:
+        """Tell a protocol what has happened to its connection."""
+        number = effect.connection
+        protocol = self._by_connection.get(number)
+        if protocol is None:
+            return
+        match effect:
+            case TransferData():
+                self._call(number, protocol.receive, effect.data, now)
+            case TransferBlocked():
+                self._call(number, protocol.blocked)
+            case TransferDrained():
+                self._call(number, protocol.drained)
+            case TransferDue():
+                self._call(number, protocol.due, now)
+            case TransferEnded():
+                del self._by_connection[number]
+                self._call(number, protocol.end, effect.failure)
+            case _:
+                assert_never(effect)
+
+    def _call(self, connection: int, function: Callable[..., object], *args: object) -> None:
+        """Call a protocol; one that raises is logged, and its connection ends."""
+        try:
+            function(*args)
+        except EXIT_EXCEPTIONS:
+            raise
+        except BaseException as error:
+            write_text(_LOG, logging.ERROR, error_text("a protocol of a client raised", error))
+            self._reports.report(CloseOrdered(connection))
