@@ -82,6 +82,10 @@ class Call(Value):
 
 
 NO_CONNECTION: Final = -1
+TIMERS_SPARE: Final = 256
+"""Timers of those that are gone, beside as many as there are others, that are not worth the work of
+forgetting them.
+"""
 
 
 def activated(old: Call, connection: int) -> Call:
@@ -247,12 +251,30 @@ class Draft:
 
     def finish(self) -> Agent:
         """The agent as it is now."""
+        if self.timers.count > 2 * self._timed_count() + TIMERS_SPARE:
+            self._renew_timers()
         return Agent(
             self.limits, self.user_agent, self.now, self.unix_time, self._finished_connections(),
             self._finished_calls(), self._finished_pools(), self.connection_count,
             self.waiting_count, self.idle_count, self.blocked, self.idle_order, self.timers,
             self.next_connection, self.jar, self.proxies, self.is_closed, self.reading_limits,
         )  # fmt: skip
+
+    def _timed_count(self) -> int:
+        """How many may have to be looked at, or a few more."""
+        known = len(self._agent.calls) + len(self._agent.connections)
+        return known + len(self._calls) + len(self._connections)
+
+    def _renew_timers(self) -> None:
+        """Forget when to look at those that are gone: they are most of the timers."""
+        self.timers = NO_TIMERS
+        for connection in self.connections():
+            if connection.looked_at != inf:
+                self.look_at_connection(connection.number, connection.looked_at)
+            if connection.race is not None:
+                self.look_at_connection(connection.number, connection.race.next_at)
+        for call in self.calls():
+            self.look_at_call(call)
 
     def _finished_connections(self) -> PMap[int, Connection]:
         table = self._agent.connections
@@ -289,6 +311,10 @@ class Draft:
         """The pool of a route."""
         pool = self._pools.get(route)
         return self._agent.pools.get(route, EMPTY_POOL) if pool is None else pool
+
+    def pool_count(self) -> int:
+        """How many pools there are, or a few more."""
+        return len(self._agent.pools) + len(self._pools)
 
     def put_pool(self, route: Route, pool: Pool) -> None:
         """Replace a pool; one of nothing is gone in the end."""

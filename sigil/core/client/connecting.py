@@ -42,7 +42,8 @@ def open_connection(draft: Draft, connection: Connection) -> None:
     """Begin to make a connection."""
     route = connection.route
     host, port = route.next_host, route.next_port
-    if is_ip_literal(host):
+    zone = host.partition("%")[2]
+    if is_ip_literal(host) and (not zone or zone.isdigit()):  # what it is called, the system knows
         _connect(draft, connection, (_literal_address(host, port),))
         return
     deadline = after(draft.now, timeouts_of(draft, connection).resolve)
@@ -53,8 +54,7 @@ def open_connection(draft: Draft, connection: Connection) -> None:
 def _literal_address(host: str, port: int) -> Address:
     """The address that a host is which needs no resolver."""
     text, _, zone = host.partition("%")
-    is_number = zone.isascii() and zone.isdigit()
-    return Address(ip_address(text).version, text, port, int(zone) if is_number else 0)
+    return Address(ip_address(text).version, text, port, int(zone or "0"))
 
 
 def on_resolved(draft: Draft, connection: Connection, addresses: tuple[Address, ...]) -> None:

@@ -361,9 +361,8 @@ def _drain(
         close_connection(draft, connection)
     else:
         flow = while_reading(connection.flow, head, take_rope(reader), rest, False, True)
-        timeouts = call.outgoing.options.timeouts
-        deadline = deadline_of_flow(flow, False, timeouts, draft.now)
-        draft.put(with_flow(connection, flow, deadline))
+        # nobody waits for it, so it has no more time than an idle one, whatever the program allows
+        draft.put(with_flow(connection, flow, draft.now + draft.limits.idle_timeout))
 
 
 def receive_unwanted(draft: Draft, connection: Connection, data: bytes) -> None:

@@ -141,7 +141,7 @@ class ClientLimits(NamedTuple):
     """
     max_addresses: int = 16
     """Addresses of one host that are tried. Those beyond are not."""
-    max_resolver_threads: int = 4
+    max_resolver_threads: int = 16
     """Threads that ask for the addresses of hosts, which the operating system does not do without
     waiting. Beyond this, hosts wait for one.
     """

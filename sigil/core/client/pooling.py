@@ -48,15 +48,24 @@ def enqueue(draft: Draft, call: Call) -> None:
     pool = draft.pool(route)
     draft.put_call(queued(call))
     draft.waiting_count += 1
-    draft.put_pool(route, Pool(pool.idle, pool.count, pool.waiting.append(call.number)))
+    waiting = _without_gone(draft, pool.waiting).append(call.number)
+    draft.put_pool(route, Pool(pool.idle, pool.count, waiting))
     dispatch(draft, route)
+
+
+def _without_gone(draft: Draft, waiting: PDeque[int]) -> PDeque[int]:
+    """A queue without the calls that are over, if these are most of it."""
+    if len(waiting) <= 2 * draft.waiting_count + 16:
+        return waiting
+    return pdeque([number for number in waiting if draft.find_call(number) is not None])
 
 
 def finish_call(draft: Draft, call: Call) -> None:
     """Forget a call: it is over."""
-    if draft.find_call(call.number) is None:
+    latest = draft.find_call(call.number)
+    if latest is None:
         return
-    if call.state is not CallState.ACTIVE:
+    if latest.state is not CallState.ACTIVE:
         draft.waiting_count -= 1
     draft.forget_call(call.number)
 
@@ -76,10 +85,20 @@ def dispatch(draft: Draft, route: Route) -> None:
         elif pool.count >= draft.limits.max_connections_per_origin:
             return
         elif not _make_room(draft):
-            draft.blocked = draft.blocked.append(route)
+            _block(draft, route)
             return
         else:
             _use_new(draft, route, call)
+
+
+def _block(draft: Draft, route: Route) -> None:
+    """Have the pool of a route go on when there is room again; that it is put down more often than
+    once does no harm, but is forgotten before it is much.
+    """
+    blocked = draft.blocked
+    if len(blocked) > 2 * draft.pool_count() + 16:
+        blocked = pdeque(list(dict.fromkeys(blocked)))
+    draft.blocked = blocked.append(route)
 
 
 def _use_idle(draft: Draft, route: Route, pool: Pool, call: Call) -> None:

@@ -16,7 +16,7 @@ from ..parse_result import Malformed
 from .failures import Failure, FailureKind, failure_of
 from .requests import OutgoingRequest, with_fields
 from .responses import ResponseHead
-from .uri import is_same_origin, resolve_reference
+from .uri import WEBSOCKET_SCHEMES, is_same_origin, resolve_reference
 
 REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _SECRETS: Final = frozenset(("authorization", "cookie", "proxy-authorization", "host"))
@@ -51,6 +51,9 @@ def client_reset(
     uri = resolve_reference(request.uri, _as_text(location))
     if isinstance(uri, Malformed):
         what = f"the redirect of the {head.status} cannot be followed: {uri.message}"
+        return failure_of(FailureKind.REDIRECT, request.method, request.uri, what)
+    if uri.scheme in WEBSOCKET_SCHEMES and not options.upgrade:
+        what = f"a redirect leads to {uri.shown}, which is a WebSocket"
         return failure_of(FailureKind.REDIRECT, request.method, request.uri, what)
     if request.uri.is_secure and not uri.is_secure and not options.may_downgrade:
         what = f"a redirect leads from https to {uri.shown}, which is not followed"

@@ -18,11 +18,13 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final, final
 from urllib.parse import quote, unquote
 
+from ..bounded_repr import bounded_repr
 from ..http.headers import holds_secret
 from ..parse_result import Malformed, malformed
 from ..value import Value
 
 DEFAULT_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+WEBSOCKET_SCHEMES: Final = frozenset(("ws", "wss"))
 SECURE: Final = frozenset(("https", "wss"))
 
 _PARTS: Final = re.compile(
@@ -38,6 +40,7 @@ _QUERY_SAFE: Final = _PATH_SAFE + "?[]{}|\\^`"
 _LOOSE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PORT_DIGITS_MAX: Final = 5
 _HOST_LEN_MAX: Final = 253
+_ZONE: Final = re.compile(r"[A-Za-z0-9._~\-]{1,32}")
 URI_LEN_MAX: Final = 65_536
 """Characters of a URI: more than any server takes."""
 _REMEMBERED: Final = 256
@@ -92,10 +95,18 @@ class Uri(Value):
         return f"{self.bracketed_host}:{self.port}"
 
     @property
-    def host_field(self) -> str:
-        """The value of the Host field: without the port if that is the usual one."""
+    def place(self) -> str:
+        """Host and port as they stand in a URI: without the port if that is the usual one."""
         is_usual = DEFAULT_PORTS[self.scheme] == self.port
         return self.bracketed_host if is_usual else self.authority
+
+    @property
+    def host_field(self) -> str:
+        """The value of the Host field: without the port if that is the usual one, and the zone of a
+        link-local address, which means nothing to others (RFC 6874 section 3).
+        """
+        host, zone, _ = self.host.partition("%")
+        return self.replace(host=host).place if zone else self.place
 
     @property
     def target(self) -> str:
@@ -118,11 +129,17 @@ class Uri(Value):
         query = self.query
         if query is None or not holds_secret(query):
             return str(self)
-        return f"{self.scheme}://{self.host_field}{self.path}?..."
+        return f"{self.scheme}://{self.place}{self.path}?..."
 
     def __str__(self) -> str:
         """The URI without user, password and fragment."""
-        return f"{self.scheme}://{self.host_field}{self.target}"
+        return f"{self.scheme}://{self.place}{self.target}"
+
+    def __repr__(self) -> str:
+        """The fields, without the password: a client, and what it waits for, are shown in logs."""
+        if not self.userinfo:
+            return bounded_repr(self)
+        return bounded_repr(self.replace(userinfo="")).replace("userinfo=''", "userinfo='...'")
 
 
 def is_same_origin(one: Uri, other: Uri) -> bool:
@@ -231,7 +248,10 @@ def _check_ipv6(address: str) -> str | Malformed:
         text = str(IPv6Address(plain))
     except AddressValueError:
         return malformed("what stands in brackets in the URL is not an IPv6 address")
-    return text + percent + zone.removeprefix("25")
+    zone = zone.removeprefix("25")
+    if percent and _ZONE.fullmatch(zone) is None:
+        return malformed("the zone of the IPv6 address is not the name of an interface")
+    return text + percent + zone
 
 
 def _check_name(name: str) -> str | Malformed:
@@ -254,7 +274,7 @@ def _check_name(name: str) -> str | Malformed:
 
 
 def is_ip_literal(host: str) -> bool:
-    """True for an address: there is nothing to resolve."""
+    """True for an address: there is nothing to resolve, but the zone that it may have."""
     return ":" in host or host.rpartition(".")[2].isdigit()
 
 

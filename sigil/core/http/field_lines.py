@@ -23,6 +23,12 @@ from .validate import declared_length, safe_repr, type_name
 
 _VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
 
+
+def is_field_value(text: str) -> bool:
+    """True if a text can be the value of a field: no control characters, nothing beyond latin-1."""
+    return _VALUE.fullmatch(text) is not None
+
+
 REMEMBERED_FIELDS: Final = 512
 REMEMBERED_LEN: Final = 256
 """How many fields are remembered, and how many characters each has at most."""

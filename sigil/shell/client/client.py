@@ -32,11 +32,14 @@ from .settings import (
     TimeoutLike,
     Unset,
     checked_context,
+    checked_count,
     checked_headers,
     checked_limits,
     checked_proxy,
     checked_timeouts,
     checked_url,
+    checked_user_agent,
+    cookie_pair,
     cookie_text,
     default_proxies,
     given,
@@ -92,7 +95,8 @@ class Client:
         timeouts = checked_timeouts(timeout)
         tls = checked_context(verify, ssl_context)
         proxies = default_proxies(proxy, trust_env)
-        self._loop = ClientLoop(self.limits, user_agent or f"sigil/{__version__}", proxies, lookup)
+        agent = checked_user_agent(user_agent) or f"sigil/{__version__}"
+        self._loop = ClientLoop(self.limits, agent, proxies, lookup)
         self._host: AsyncioHost | None = None
         self._server = server
         self._options = RequestOptions(
@@ -173,6 +177,12 @@ class Client:
             raise TypeError("body and data are two names of one thing")
         if on_body is not None and (stream or not callable(on_body)):
             raise TypeError("on_body is a function of bytes, and not for a streamed response")
+        for name, given_count in (
+            ("max_redirects", max_redirects),
+            ("retries", retries),
+            ("max_response_len", max_response_len),
+        ):
+            checked_count(name, given_count)
         sent = make_body(data if body is None else body, json, form)
         old = self._options
         options = old._replace(
@@ -320,7 +330,8 @@ class Client:
         return cookies_in(self._loop.agent.jar)
 
     def set_cookie(self, cookie: Cookie) -> None:
-        """Keep a cookie as if a server had set it."""
+        """Keep a cookie as if a server had set it; ValueError for one that cannot be sent."""
+        cookie_pair(cookie.name, cookie.value)
         agent = self._loop.agent
         jar = with_cookie(agent.jar, cookie, agent.unix_time, self.limits)
         self._loop.report(CookiesChanged(jar))

@@ -18,8 +18,10 @@ import zstandard
 
 PIECE_LEN = 65_536
 """Bytes of a piece, about."""
-CODINGS_MAX = 4
-"""More codings than this on one body have no use but to be long to decode."""
+CODINGS_MAX = 2
+"""More codings than this on one body have no use but to be long to decode: each of them makes a
+thousand bytes of one, and only what the last one makes is counted.
+"""
 _ZSTD_SLICE = 256
 """Bytes that are given to the decompressor of zstd at once, whose output cannot be bounded: four of
 them may stand for 128 KiB.

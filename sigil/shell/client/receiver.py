@@ -53,7 +53,8 @@ class Receiver:
     """The response to one request, as it comes."""
 
     __slots__ = (
-        "_decoder", "_feed", "_has_failed", "_length", "_limits", "_parts", "_response", "_stream",
+        "_decoder", "_feed", "_has_failed", "_length", "_limits", "_max_len", "_parts", "_response",
+        "_stream", "_unresolved",
         "body", "deferred", "number", "outgoing", "pulls", "task", "tls", "wish",
     )  # fmt: skip
 
@@ -77,6 +78,8 @@ class Receiver:
         self.task: asyncio.Task[None] | None = None
         """What awaits a piece of the body."""
         self._limits = limits
+        self._max_len = limits.max_response_len if wish.max_len is None else wish.max_len
+        self._unresolved = 0
         self._feed = feed
         self._decoder: Decoder | None = None
         self._parts: list[bytes] = []
@@ -97,7 +100,7 @@ class Receiver:
         stream = None
         if self.wish.is_streamed:
             max_len = self._limits.max_unread_len
-            stream = BodyStream(self._feed, self.number, max_len, self._decoder)
+            stream = BodyStream(self._feed, self.number, max_len, self._decoder, self._max_len)
         body = None if stream is not None else b""
         method, uri = self.outgoing.method, effect.uri
         self._stream = stream
@@ -142,9 +145,8 @@ class Receiver:
             self._has_failed = True
             self._feed.abandon(self.number, FailureKind.CANCELLED, "the rest was not wanted")
             return
-        max_len = self.wish.max_len or self._limits.max_response_len
-        if self._length > max_len:
-            what = f"the body is longer than the {max_len} bytes that are held"
+        if self._length > self._max_len:
+            what = f"the body is longer than the {self._max_len} bytes that are held"
             self._give_up(ResponseTooLarge(self._about(what)))
             return
         self._parts.append(piece)
@@ -160,8 +162,15 @@ class Receiver:
             self._give_up(error)
             return
         if isinstance(result, Deferred) and not result.is_resolved:
+            self._unresolved += 1
             self._feed.want(self.number, False)
-            result.when_resolved(lambda _: self._feed.want(self.number, True))
+            result.when_resolved(self._on_taken)
+
+    def _on_taken(self, result: object) -> None:
+        """The program has taken a piece; the connection is read when it has taken all."""
+        self._unresolved -= 1
+        if not self._unresolved:
+            self._feed.want(self.number, True)
 
     def _about(self, what: str) -> str:
         """A sentence about this request."""

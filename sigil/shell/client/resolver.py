@@ -4,9 +4,10 @@ Theory: getaddrinfo(3) asks files and servers, and returns when it is done, whic
 as a network is slow. So it is called in threads, a few at most, that are started when a host is
 asked for and end when none has been for a while.
 
-Rules: nothing here blocks but those threads, which are daemons: a program that ends does not wait
-for them. An answer is given to `report`, which any thread may call. It does not know connections:
-they are numbers.
+Rules: who asks for a host that is being looked up waits for the same answer, so that a host that
+takes long has one thread and not all of them. Nothing here blocks but those threads, which are
+daemons: a program that ends does not wait for them. An answer is given to `report`, which any
+thread may call. It does not know connections: they are numbers.
 """
 
 import os
@@ -22,7 +23,9 @@ from ...core.client.racing import Address
 
 Answer: TypeAlias = Resolved | ResolveFailed
 Lookup: TypeAlias = Callable[[str, int], tuple[Address, ...]]
-_Question: TypeAlias = tuple[int, str, int]
+_Question: TypeAlias = tuple[str, int]
+_Found: TypeAlias = tuple[Address, ...] | str
+"""Addresses, or why there are none."""
 
 PATIENCE_SECONDS = 5.0
 """How long a thread waits for the next host before it ends."""
@@ -53,6 +56,8 @@ class Resolver:
     def _begin(self) -> None:
         self._questions: queue.SimpleQueue[_Question | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._asking: dict[_Question, list[int]] = {}
+        """The connections that wait for what is being asked, or will be."""
         self._count = 0
         self._busy = 0
         self._pid = os.getpid()
@@ -61,14 +66,27 @@ class Resolver:
         """Have a host looked up for a connection."""
         if os.getpid() != self._pid:
             self._begin()  # a forked child has none of the threads
+        question = host, port
         with self._lock:
+            asking = self._asking.get(question)
+            if asking is not None:
+                asking.append(connection)
+                return
+            self._asking[question] = [connection]
             self._busy += 1
             needs_thread = self._busy > self._count and self._count < self._max_threads
             if needs_thread:
                 self._count += 1
-        self._questions.put((connection, host, port))
+        self._questions.put(question)
         if needs_thread:
             self._start()
+
+    def forget(self, connection: int, host: str, port: int) -> None:
+        """The connection waits no more; a host that nobody waits for is not looked up."""
+        with self._lock:
+            asking = self._asking.get((host, port), [])
+            if connection in asking:
+                asking.remove(connection)
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="sigil:resolver", daemon=True)
@@ -84,7 +102,7 @@ class Resolver:
                 except queue.Empty:
                     return
                 if question is not None:
-                    self._finish(ResolveFailed(question[0], f"no thread can be had: {error}"))
+                    self._finish(question, f"no thread can be had: {error}")
 
     def _run(self) -> None:
         """Look hosts up until there are none for a while; runs in the thread."""
@@ -99,21 +117,34 @@ class Resolver:
                         continue  # somebody has just asked
                     self._count -= 1
                 return
-            self._finish(self._answer(*question))
+            with self._lock:
+                is_wanted = bool(self._asking[question])
+                if not is_wanted:
+                    del self._asking[question]
+                    self._busy -= 1
+            if is_wanted:
+                self._finish(question, self._answer(*question))
 
-    def _answer(self, connection: int, host: str, port: int) -> Answer:
+    def _answer(self, host: str, port: int) -> _Found:
         try:
-            return Resolved(connection, self._lookup(host, port))
+            return self._lookup(host, port)
         except OSError as error:
-            return ResolveFailed(connection, error.strerror or str(error))
+            return error.strerror or str(error)
         except Exception as error:  # such as a name that cannot be encoded
-            return ResolveFailed(connection, str(error) or type(error).__name__)
+            return str(error) or type(error).__name__
 
-    def _finish(self, answer: Answer) -> None:
+    def _finish(self, question: _Question, found: _Found) -> None:
         with self._lock:
+            connections = self._asking.pop(question)
             self._busy -= 1
-        with suppress(Exception):  # nobody is there any more
-            self._report(answer)
+        for connection in connections:
+            answer: Answer
+            if isinstance(found, str):
+                answer = ResolveFailed(connection, found)
+            else:
+                answer = Resolved(connection, found)
+            with suppress(Exception):  # nobody is there any more
+                self._report(answer)
 
     def close(self) -> None:
         """Let the threads end that wait for a host."""

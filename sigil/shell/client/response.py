@@ -9,6 +9,7 @@ Rules: a response is not changed but by reading its body. `for` ticks the client
 it is for where nobody else does. It does not know how the bytes came.
 """
 
+import codecs
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,10 +19,48 @@ from ...core.client.responses import ResponseHead
 from ...core.client.uri import Uri
 from ...core.http.headers import Headers
 from ...core.tls import Tls
-from .errors import HttpStatusError
+from .errors import HttpStatusError, ResponseTooLarge
 from .stream import BodyStream
 
 _CHARSET: Final = re.compile(r""";\s*charset\s*=\s*"?([^\s";]+)""", re.IGNORECASE)
+
+
+_NOT_FOR_TEXT: Final = frozenset(
+    ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape")
+)
+"""Codecs that are no charsets: they fail, or take very long, on what is not meant for them."""
+
+
+def codec_of(charset: str | None) -> str:
+    """The codec of a charset that a stranger has named; UTF-8 if there is none."""
+    name = charset or "utf-8"
+    try:
+        b"a".decode(name, "replace")
+        is_for_text = codecs.lookup(name).name.replace("-", "_") not in _NOT_FOR_TEXT
+    except (LookupError, ValueError):
+        return "utf-8"
+    return name if is_for_text else "utf-8"
+
+
+class Gathered:
+    """The pieces of a body that becomes a whole, of up to `max_len` bytes."""
+
+    def __init__(self, max_len: int) -> None:
+        self._max_len = max_len
+        self._parts: list[bytes] = []
+        self._length = 0
+
+    def add(self, piece: bytes) -> None:
+        """One more piece; `ResponseTooLarge` if it is one too many."""
+        self._length += len(piece)
+        if self._length > self._max_len:
+            self._parts.clear()
+            raise ResponseTooLarge(f"the body is longer than the {self._max_len} bytes to be held")
+        self._parts.append(piece)
+
+    def joined(self) -> bytes:
+        """The whole."""
+        return b"".join(self._parts)
 
 
 class ClientResponse:
@@ -92,13 +131,20 @@ class ClientResponse:
             assert self._stream is not None
             if self._stream.was_asked:
                 raise RuntimeError("the body was taken in pieces")
-            self._body = b"".join(self.iter_bytes())
+            gathered = Gathered(self._stream.max_body_len)
+            for piece in self.iter_bytes():
+                gathered.add(piece)
+            self._body = gathered.joined()
         return self._body
 
     async def read(self) -> bytes:
         """The body, decoded, under asyncio."""
         if self._body is None:
-            self._body = b"".join([piece async for piece in self])
+            assert self._stream is not None
+            gathered = Gathered(self._stream.max_body_len)
+            async for piece in self:
+                gathered.add(piece)
+            self._body = gathered.joined()
         return self._body
 
     @property
@@ -106,11 +152,7 @@ class ClientResponse:
         """The body as text, in the charset that the response names, or UTF-8; what cannot be
         decoded is replaced. For another charset: `response.body.decode("cp1252")`.
         """
-        body = self.body
-        try:
-            return body.decode(self.charset or "utf-8", "replace")
-        except LookupError:
-            return body.decode("utf-8", "replace")
+        return self.body.decode(codec_of(self.charset), "replace")
 
     @property
     def charset(self) -> str | None:
@@ -119,8 +161,11 @@ class ClientResponse:
         return None if match is None else match[1]
 
     def json(self) -> Any:
-        """The body as a value of JSON; ValueError if it is none."""
-        return json.loads(self.body)
+        """The body as a value of JSON; ValueError if it is none, or is nested too deeply."""
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("the JSON of the body is nested too deeply") from None
 
     def raise_for_status(self) -> "ClientResponse":
         """The response; `HttpStatusError` for 4xx and 5xx."""
@@ -139,18 +184,26 @@ class ClientResponse:
             return iter((self._body,) if self._body else ())
         return self._stream.pieces()
 
-    def iter_lines(self) -> Iterator[str]:
-        """The lines of the body, as they come, without their ends, in the charset of the
-        response.
+    def iter_lines(self, max_line_len: int = 2**20) -> Iterator[str]:
+        """The lines of the body, as they come, without their ends, in the charset of the response;
+        `ResponseTooLarge` for a longer one, since a server may send one that never ends.
         """
-        rest = b""
-        charset = self.charset or "utf-8"
+        codec = codec_of(self.charset)
+        parts: list[bytes] = []
+        length = 0
         for piece in self.iter_bytes():
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                yield line.removesuffix(b"\r").decode(charset, "replace")
-        if rest:
-            yield rest.removesuffix(b"\r").decode(charset, "replace")
+            *ends, rest = piece.split(b"\n")
+            for end in ends:
+                line = b"".join((*parts, end))
+                parts, length = [], 0
+                yield line.removesuffix(b"\r").decode(codec, "replace")
+            parts.append(rest)
+            length += len(rest)
+            if length > max_line_len:
+                self.close()
+                raise ResponseTooLarge(f"a line is longer than the {max_line_len} bytes allowed")
+        if length:
+            yield b"".join(parts).removesuffix(b"\r").decode(codec, "replace")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The pieces of the body, decoded, under asyncio."""

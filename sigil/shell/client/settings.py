@@ -9,6 +9,7 @@ not know the loop.
 """
 
 import os
+import re
 import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar
@@ -29,7 +30,8 @@ from ...core.client.proxies import (
     proxies_from,
 )
 from ...core.client.requests import add_query
-from ...core.client.uri import Uri, split_uri
+from ...core.client.uri import DEFAULT_PORTS, Uri, split_uri
+from ...core.http.field_lines import is_field_value
 from ...core.http.headers import Headers, Pairs, to_pairs
 from ...core.parse_result import Malformed
 
@@ -46,6 +48,9 @@ class Unset:
 
 
 UNSET: Final = Unset()
+
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
+_CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
 
 _proxy_of_program: list[Uri] = []
 """The proxy that `set_proxy` has named for all clients that are made from then on; or none."""
@@ -109,19 +114,33 @@ def parse_uri(text: str) -> Uri:
 def checked_url(url: object, base: Uri | None, params: ParamsLike | None) -> Uri:
     """The URI of a request, with these parameters; ValueError for what is none."""
     if isinstance(url, Uri):
-        uri = url
-    elif base is not None and isinstance(url, str) and "://" not in url:
+        uri = checked_uri(url)
+    elif base is not None and isinstance(url, str) and _ABSOLUTE.match(url) is None:
         uri = joined(base, url)
     else:
         uri = parse_uri(url)  # type: ignore[arg-type]
     return uri if params is None else add_query(uri, checked_params(params))
 
 
+def checked_uri(uri: Uri) -> Uri:
+    """The URI, which a program may have made of whatever it was given; ValueError for what is none:
+    a line end in its path would be the end of a line of the request.
+    """
+    user = f"{uri.userinfo}@" if uri.userinfo else ""
+    if uri.scheme not in DEFAULT_PORTS:
+        raise ValueError(
+            f"the URL has the scheme {uri.scheme!r}; http, https, ws and wss are known"
+        )
+    if _CONTROL.search(uri.host) or "/" in uri.host or "@" in uri.host:
+        raise ValueError("the host of the URL is not a host name")
+    return parse_uri(f"{uri.scheme}://{user}{uri.place}{uri.target}#{uri.fragment}")
+
+
 def joined(base: Uri, reference: str) -> Uri:
     """The URI of a reference below the base of a client: a path is one below that of the base."""
     path = base.path.rstrip("/") + "/" + reference.removeprefix("/") if reference else base.path
     user = f"{base.userinfo}@" if base.userinfo else ""
-    return parse_uri(f"{base.scheme}://{user}{base.host_field}{path}")
+    return parse_uri(f"{base.scheme}://{user}{base.place}{path}")
 
 
 def checked_params(params: ParamsLike) -> Pairs:
@@ -188,7 +207,25 @@ def cookie_text(cookies: object) -> str:
         return ""
     if not isinstance(cookies, Mapping):
         raise TypeError(f"cookies are a mapping, not {type(cookies).__name__}")
-    for name, value in cookies.items():
-        if any(sign in f"{name}{value}" for sign in ";\r\n\0") or "=" in str(name):
-            raise ValueError(f"the cookie {name!r} contains a character that cannot be sent")
-    return "; ".join([f"{name}={value}" for name, value in cookies.items()])
+    return "; ".join([cookie_pair(str(name), str(value)) for name, value in cookies.items()])
+
+
+def cookie_pair(name: str, value: str) -> str:
+    """A cookie as it stands in the field; ValueError for what cannot be sent."""
+    text = f"{name}={value}"
+    if ";" in text or "=" in name or not is_field_value(text):
+        raise ValueError(f"the cookie {name!r} contains a character that cannot be sent")
+    return text
+
+
+def checked_user_agent(text: object) -> str:
+    """The value of User-Agent; ValueError for what cannot be sent."""
+    if not isinstance(text, str) or not is_field_value(text):
+        raise ValueError(f"the user agent contains a character that cannot be sent: {text!r}")
+    return text
+
+
+def checked_count(name: str, value: object) -> None:
+    """Nothing; ValueError for an option that is neither None nor a whole number from 0 on."""
+    if value is not None and (type(value) is not int or value < 0):
+        raise ValueError(f"{name} is a whole number, 0 or more, not {value!r}")

@@ -67,8 +67,10 @@ class Sockets:
             case SendData():
                 return transport.send(effect.segments)
             case Resolve():
+                transport.host = effect.host, effect.port
                 self._resolver.ask(number, effect.host, effect.port)
             case Connect():
+                transport.host = None
                 return _begin_attempt(transport, effect, self._poller)
             case UseAttempt():
                 return transport.use(effect.attempt)
@@ -79,6 +81,8 @@ class Sockets:
                 return transport.watch()
             case CloseConnection():
                 del self._transports[number]
+                if transport.host is not None:
+                    self._resolver.forget(number, *transport.host)
                 transport.close()
             case _:
                 assert_never(effect)

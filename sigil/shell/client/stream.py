@@ -35,10 +35,19 @@ class Feed(Protocol):
 class BodyStream:
     """A body in pieces: of the request of this number, no more than `max_len` bytes of it held."""
 
-    def __init__(self, feed: Feed, request: int, max_len: int, decoder: Decoder | None) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        request: int,
+        max_len: int,
+        decoder: Decoder | None,
+        max_body_len: int,
+    ) -> None:
         self._feed = feed
         self._request = request
         self._max_len = max_len
+        self.max_body_len = max_body_len
+        """Bytes of it that a program may hold as a whole."""
         self._decoder = decoder
         self._raw: deque[bytes] = deque()
         self._held_len = 0

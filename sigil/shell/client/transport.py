@@ -72,8 +72,8 @@ class Transport:
     """A connection, whose number is `connection`."""
 
     __slots__ = (
-        "_poller", "attempts", "connection", "interest", "is_shaking", "is_stale", "is_wanted",
-        "pending", "stream", "tls",
+        "_poller", "attempts", "connection", "host", "interest", "is_shaking", "is_stale",
+        "is_wanted", "pending", "stream", "tls",
     )  # fmt: skip
 
     def __init__(self, connection: int, poller: Poller) -> None:
@@ -84,6 +84,8 @@ class Transport:
         self.pending: deque[memoryview] = deque()
         """What was to be sent and was not taken."""
         self.interest = -1
+        self.host: tuple[str, int] | None = None
+        """The host, and its port, that is being looked up for it."""
         self.is_wanted = True
         """It is to be read."""
         self.is_shaking = False

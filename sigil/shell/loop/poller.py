@@ -18,6 +18,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
+LONGEST = 86_400.0
+"""Seconds that one wait takes at most; whoever waits for longer waits again."""
 READABLE, WRITABLE = 1, 4
 """The bits of a descriptor that is ready, as epoll has them; any other bit says that it broke."""
 _MASKS = (0, READABLE, WRITABLE, READABLE | WRITABLE)
@@ -146,8 +148,8 @@ class Poller:
         could not be taken out. Waits up to `timeout` seconds (None: as long as it takes).
         """
         owners = self._owners
-        if timeout is not None and timeout < 0.0:
-            timeout = 0.0  # epoll would wait for ever
+        if timeout is not None:  # epoll would wait for ever, or has no such number
+            timeout = min(max(timeout, 0.0), LONGEST)
         try:
             ready = self._kernel.poll(timeout, len(owners) or 1)
         except InterruptedError:  # a signal: whoever waits looks again

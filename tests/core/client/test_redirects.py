@@ -89,3 +89,9 @@ def test_what_cannot_be_followed_is_told() -> None:
 def test_a_location_in_utf_8_is_read_as_such() -> None:
     location = "/ü".encode().decode("latin-1")
     assert followed(request_to(), 302, location).uri.path == "/%C3%BC"
+
+
+def test_a_websocket_is_no_place_for_a_request_to_go() -> None:
+    assert failed(request_to(), 302, "ws://127.0.0.1/") is FailureKind.REDIRECT
+    opening = request_to("ws://127.0.0.1/", options=RequestOptions(upgrade="websocket"))
+    assert followed(opening, 302, "ws://127.0.0.1:81/").uri.port == 81

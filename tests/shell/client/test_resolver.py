@@ -66,6 +66,32 @@ def test_a_slow_resolver_holds_up_nobody() -> None:
     assert issubclass(ResolveError, OSError)
 
 
+def test_a_host_that_takes_long_has_one_thread() -> None:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    asked: list[str] = []
+    gate, has_begun = threading.Event(), threading.Event()
+
+    def lookup(host: str, port: int) -> tuple[Address, ...]:
+        asked.append(host)
+        if host == "slow":
+            has_begun.set()
+            gate.wait(PATIENCE)
+        return (Address(4, host, port),)
+
+    resolver = Resolver(2, answers.put, lookup)
+    for number in range(9):
+        resolver.ask(number, "slow", 80)
+    resolver.ask(9, "quick", 80)
+    assert answers.get(timeout=PATIENCE) == Resolved(9, (Address(4, "quick", 80),))
+    assert has_begun.wait(PATIENCE)
+    resolver.forget(3, "slow", 80)
+    resolver.forget(99, "nobody", 80)
+    gate.set()
+    found = {answers.get(timeout=PATIENCE).connection for _ in range(8)}
+    assert found == set(range(9)) - {3} and sorted(asked) == ["quick", "slow"]
+    resolver.close()
+
+
 def test_the_next_address_is_tried_when_one_is_refused() -> None:
     def lookup(host: str, port: int) -> tuple[Address, ...]:
         return (Address(4, "127.0.0.2", 1), Address(4, "127.0.0.1", port))
