@@ -32,6 +32,7 @@ HERE = Path(__file__).resolve().parent
 LONGEST = (
     "adversity/test_failing_calls.py",
     "adversity/test_failing_websocket_calls.py",
+    "adversity/test_failing_client_calls.py",
     "docs/test_site.py",
     "world/test_world.py",
     "docs/test_programs.py",

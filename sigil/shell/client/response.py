@@ -118,6 +118,11 @@ class ClientResponse:
         return self.status in (301, 302, 303, 307, 308) and "location" in self.headers
 
     @property
+    def stream_len(self) -> int:
+        """Bytes of the body, as they came, that are held and were not taken; 0 of a whole one."""
+        return 0 if self._stream is None else self._stream.held_len
+
+    @property
     def is_streamed(self) -> bool:
         """True if the body is taken in pieces."""
         return self._stream is not None

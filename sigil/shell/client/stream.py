@@ -50,7 +50,7 @@ class BodyStream:
         """Bytes of it that a program may hold as a whole."""
         self._decoder = decoder
         self._raw: deque[bytes] = deque()
-        self._held_len = 0
+        self.held_len = 0
         self._decoded: Iterator[bytes] = iter(())
         self._is_paused = False
         self._has_ended = False
@@ -67,8 +67,8 @@ class BodyStream:
         if self._has_ended:
             return
         self._raw.extend(pieces)
-        self._held_len += sum([len(piece) for piece in pieces])
-        if self._held_len > self._max_len and not self._is_paused:
+        self.held_len += sum([len(piece) for piece in pieces])
+        if self.held_len > self._max_len and not self._is_paused:
             self._is_paused = True
             self._feed.want(self._request, False)
         self._wake()
@@ -101,8 +101,8 @@ class BodyStream:
             if not self._raw:
                 return b""
             raw = self._raw.popleft()
-            self._held_len -= len(raw)
-            if self._is_paused and self._held_len <= self._max_len // 2:
+            self.held_len -= len(raw)
+            if self._is_paused and self.held_len <= self._max_len // 2:
                 self._is_paused = False
                 self._feed.want(self._request, True)
             if self._decoder is None:
@@ -167,7 +167,7 @@ class BodyStream:
             self._has_ended = True
             self._feed.abandon(self._request, FailureKind.CANCELLED, "its body was not wanted")
         self._raw.clear()
-        self._held_len = 0
+        self.held_len = 0
         close, self.when_closed = self.when_closed, None
         if close is not None:
             close()
