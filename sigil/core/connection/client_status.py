@@ -288,16 +288,6 @@ def has_more_behind(client: Client) -> bool:
     return outgoing.streaming is not None
 
 
-def has_new_deadline(before: Client, after: Client) -> bool:
-    """True if a deadline has been set for a client that may be nearer than any other: it has ended
-    its side, or the program has given it so long.
-    """
-    if after.incoming.peer_half_closed and not before.incoming.peer_half_closed:
-        return True
-    control = after.outgoing.control
-    return control is not None and control is not before.outgoing.control
-
-
 def is_counted(heads: tuple[Head, ...]) -> bool:
     """False for one request with a small head, or none: told without a sum."""
     return bool(heads) and (len(heads) > 1 or heads[0].size > UNCOUNTED_BYTES)

@@ -28,6 +28,7 @@ from .client import Client, Phase, with_outgoing, with_websocket
 from .context import Context, Step
 from .control import Control, Timeout, control_of
 from .outgoing import asked_of, with_control
+from .websocket_end import may_be_given_more
 from .websocket_state import park_first, with_undelivered
 
 ENDING: Final = (Phase.LINGER, Phase.DROPPED)
@@ -53,10 +54,10 @@ def allow_reading(client: Client, event: ReadingAllowed) -> Step:
 
 def take_back(client: Client, event: DeliveryHeld) -> Client:
     """Messages that were delivered come back, as the program has stopped to read: they are the
-    first of those that wait.
+    first of those that wait. It may have closed meanwhile; then nobody is given them.
     """
-    websocket = client.websocket
-    if websocket is None or not event.messages:
+    websocket, is_at_work = client.websocket, client.incoming.phase is not Phase.WEBSOCKET
+    if websocket is None or not (is_at_work and event.messages and may_be_given_more(client)):
         return client
     undelivered = park_first(websocket.undelivered, event.messages)
     return with_websocket(client, with_undelivered(websocket, undelivered))

@@ -131,13 +131,15 @@ def with_watch(outgoing: Outgoing, interest: Interest, read_lag: ReadLag | None)
     )  # fmt: skip
 
 
-def ending(outgoing: Outgoing, outbox: tuple[Segment, ...], reason: CloseReason) -> Outgoing:
-    """The outgoing data of a connection that ends for this reason behind this outbox: what the
-    program has asked of it ends too.
+def ending(
+    outgoing: Outgoing, outbox: tuple[Segment, ...], reason: CloseReason, control: Control | None
+) -> Outgoing:
+    """The outgoing data of a connection that ends for this reason behind this outbox, with what is
+    left of what the program has asked of it (`control.at_end`).
     """
     return Outgoing(
         outgoing.early_responses, outgoing.postponed, None, outbox, False, reason,
-        outgoing.interest, outgoing.read_lag,
+        outgoing.interest, outgoing.read_lag, control,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from ..events import Segment
 from ..http.bodies import EventStream, FileBody, StreamedBody, Upgrade
 from .client import Client, after_last, after_send, lingering, with_outgoing
 from .context import Step
+from .control import at_end
 from .outgoing import ending, with_outbox
 
 KEEP: Final = Then.KEEP
@@ -66,11 +67,12 @@ def write_and_shut(client: Client, segments: tuple[Segment, ...], reason: CloseR
         for number in range(client.responded, client.responded + len(client.outstanding))
     ]
     incoming, outgoing = lingering(client.incoming), client.outgoing
+    control = at_end(outgoing.control)
     if outgoing.outbox:
         after = after_last(
-            client, incoming, ending(outgoing, outgoing.outbox + segments, reason), 0
+            client, incoming, ending(outgoing, outgoing.outbox + segments, reason, control), 0
         )
         return after, effects + cancellations
     last = Send(client.conn, segments, Then.SHUT)
-    after = after_last(client, incoming, ending(outgoing, (), reason), total_len(segments))
+    after = after_last(client, incoming, ending(outgoing, (), reason, control), total_len(segments))
     return after, [*effects, last, *cancellations]

@@ -37,6 +37,7 @@ from ..websocket.messages import BETWEEN_MESSAGES, Close
 from .client import DROPPED, Client, Disconnected, Phase, with_subscriber, with_websocket
 from .client_status import subscriber_of, websocket_of
 from .context import Context, Outcome, Step
+from .control import at_end
 from .outgoing import NOTHING_OUTGOING
 from .output import write_and_shut
 from .send_queue import enqueue_broadcast, enqueue_frame
@@ -202,7 +203,8 @@ def disconnect(client: Client, reason: CloseReason) -> Outcome:
     is_at_work = subscriber is not None and subscriber.close_state is CloseState.ENDED
     if not is_at_work or client.incoming.phase is Phase.DROPPED:
         return Disconnected(client, reason), []
-    outgoing = NOTHING_OUTGOING.replace(reason=reason, interest=Interest.NOTHING)
+    control = at_end(client.outgoing.control)
+    outgoing = NOTHING_OUTGOING.replace(reason=reason, interest=Interest.NOTHING, control=control)
     return client.replace(incoming=DROPPED, outgoing=outgoing), [Drop(client.conn)]
 
 

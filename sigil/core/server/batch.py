@@ -28,7 +28,6 @@ from ..connection.client import (
     with_subscriber,
 )
 from ..connection.client_status import (
-    has_new_deadline,
     has_unsent,
     holds_nothing,
     incoming_len,
@@ -63,6 +62,7 @@ from .budgets import (
 )
 from .cohorts import update_cohort
 from .eviction import slowest_readers, slowest_senders
+from .extra_timers import look_in_time
 from .oldest import Oldest, add, conns_of, has_too_many, of_conns, take_oldest
 from .slots import Draft
 from .state import (
@@ -73,7 +73,7 @@ from .state import (
     with_broadcast,
     with_load,
 )
-from .timer_wheel import schedule, schedule_all
+from .timer_wheel import schedule_all
 from .totals import add_run, count_skip
 
 _TLS: Final = Phase.TLS
@@ -164,14 +164,14 @@ class Batch:
             is_idle and is_same_websocket and after.subscriber is before.subscriber
         ):
             after = self._schedule_flush(before, after, after.subscriber)
+        if not is_idle:
+            self.server, after = look_in_time(self.server, before, after, self.context.now)
         self.draft.put(after)
         self.effects += effects
         if is_idle and is_same_websocket:
             return  # it holds what it held
         if not is_new and holds_nothing(before) and holds_nothing(after):
             return  # no sum has changed
-        if has_new_deadline(before, after):
-            self._look_in_time(after)
         self.update_load(before, after, after.conn if is_new else None)
 
     def _remove(self, before: Client, disconnected: Disconnected, effects: list[Effect]) -> None:
@@ -190,16 +190,6 @@ class Batch:
             self._update_cohort(before, None)
         if not holds_nothing(before):
             self.update_load(before, None)
-
-    def _look_in_time(self, client: Client) -> None:
-        """Have a client looked at when its deadline comes, if that is sooner than the period of the
-        wheel: one that has ended its side, or to which the program has given less.
-        """
-        server, now = self.server, self.context.now
-        deadline = deadline_of(client, server.limits)
-        if deadline < now + server.wheel.period:
-            wheel = schedule(server.wheel, client.conn, now, deadline)
-            self.server = server.replace(wheel=wheel)
 
     def encode_ahead(self, client: Client) -> None:
         """Let what a client is to be sent next be encoded, if nobody has asked for it before."""

@@ -26,6 +26,7 @@ from ..events import InputRead, TickStarted, TimeRead
 from ..http.encode import end_of_head
 from .batch import Batch
 from .eviction import LONGEST_LOOK
+from .extra_timers import gives_up_timer, without_extra_timer
 from .held_up import judged_at, when_read, when_tick_started
 from .lifecycle import close_unheard, stop_now
 from .state import Server, ServerState, at_time
@@ -100,8 +101,12 @@ def _check_deadlines(
         if client is not None:
             if is_judged:
                 client = lapse(client, server.limits, at)
-                batch.draft.put(client)
-            wheel = schedule(wheel, conn, at, deadline_of(client, server.limits))
+            deadline = deadline_of(client, server.limits)
+            if is_judged and gives_up_timer(client, deadline, at, wheel.period):
+                client = without_extra_timer(client)
+            else:
+                wheel = schedule(wheel, conn, at, deadline)
+            batch.draft.put(client)
     server, effects = batch.finish()
     return server.replace(wheel=wheel), effects
 

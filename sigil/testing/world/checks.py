@@ -24,6 +24,7 @@ from ...core.connection.client_status import (
     outbox_len,
     outgoing_len,
 )
+from ...core.connection.outgoing import asked_of, is_held
 from ...core.connection.subscriber import CloseState, Follow, item_len, places_len
 from ...core.server.slots import clients_of, find_client, free_slots
 from ...core.server.state import Server
@@ -230,8 +231,10 @@ def check_lists(server: Server) -> Iterator[Violation]:
     if set(timed) != set(clients):
         yield Violation("lists", f"{sorted(timed)} have timers, not {sorted(clients)}")
     for conn, count in timed.items():
-        # one that has ended its side has a nearer deadline, for which it is scheduled once more
-        if count > 1 + clients[conn].incoming.peer_half_closed:
+        # one that has ended its side has a nearer deadline, for which it is scheduled once more,
+        # and so may one have for which the program has set a timeout
+        extra = asked_of(clients[conn].outgoing).extra_timers
+        if count > 1 + clients[conn].incoming.peer_half_closed + extra:
             yield Violation("lists", f"{conn} has {count} timers")
 
 
@@ -247,6 +250,8 @@ def check_websockets(server: Server) -> Iterator[Violation]:
         is_at_work = client.incoming.phase is Phase.DELIVERING or (
             client.subscriber is not None and client.subscriber.close_state is CloseState.ENDED
         )
+        if is_held(outgoing):
+            continue
         if websocket.undelivered.messages and not (is_at_work or is_sending):
             yield Violation("waiting", f"messages of {client.conn} wait for nothing")
         if is_close_due(client) and client.conn not in server.unflushed:

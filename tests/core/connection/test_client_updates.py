@@ -32,7 +32,7 @@ COMPUTED = {
         "pace",
         "body_mode",
     },
-    "ending": {"streaming", "is_full", "control"},
+    "ending": {"streaming", "is_full"},
 }
 """By function: fields that change though no argument has their name."""
 

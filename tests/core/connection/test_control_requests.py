@@ -49,6 +49,7 @@ from sigil.core.events import (
     Writable,
 )
 from sigil.core.limits import Limits
+from sigil.core.server.extra_timers import EXTRA_TIMERS_MAX
 from sigil.core.server.fold import step
 from sigil.core.server.slots import find_client
 from sigil.core.server.state import Server, make_server
@@ -289,6 +290,31 @@ def test_half_a_request_is_answered_too() -> None:
     server, _ = advance_by(serving(), received(GET[:9]), timed(1.0))
     _, effects = advance_by(server, TickStarted(2.0, 2))
     assert bytes_of(effects).startswith(b"HTTP/1.1 503")
+
+
+def timers_of(server: Server) -> int:
+    """How often the connection is in the timer wheel."""
+    return [conn for bucket in server.wheel.buckets.values() for conn in bucket].count(CONN)
+
+
+def test_a_timeout_that_is_set_again_and_again_takes_few_timers_and_gives_them_back() -> None:
+    server, second = serving(), 0.0
+    for number in range(100):
+        second += 0.05
+        turn = (TickStarted(second, 0), timed(1.0 - number % 7 / 10))
+        server, effects = advance_by(server, *turn, ASKING, Writable(CONN), HOLD, GO_ON)
+        assert of(CallClose, effects) == []
+        assert timers_of(server) <= 1 + EXTRA_TIMERS_MAX
+        assert timers_of(server) == 1 + asked_of(client_of(server).outgoing).extra_timers
+    server, _ = advance_by(server, timed(0.0, TimeoutReason.NO_PENDING_TIMEOUT))
+    server, _ = advance_by(server, TickStarted(second + 9.0, 0))
+    assert timers_of(server) == 1
+    assert asked_of(client_of(server).outgoing) == NOTHING_ASKED
+
+
+def test_without_a_timeout_nothing_that_is_asked_takes_a_timer() -> None:
+    server, _ = advance_by(serving(), ASKING, HOLD, GO_ON, Writable(CONN), ASKING, timed(90.0))
+    assert timers_of(server) == 1
 
 
 # -- the end ---------------------------------------------------------------------------------------
