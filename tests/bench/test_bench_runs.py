@@ -167,6 +167,16 @@ def test_the_bench_of_edges_has_a_row_for_each_number_of_messages() -> None:
     assert all(float(row[place]) > 0 for row in rows for place in (1, 2, 4))
 
 
+def test_the_bench_of_websocket_clients_has_a_row_for_each_way() -> None:
+    rows = "echo-64,receive-1k-deflate"
+    options = ("--clients", "sigil,websockets", "--rows", rows, "--seconds", "0.2")
+    done = run_module("tests.bench.ws_client_cost", *options)
+    assert done.returncode == 0, done.stderr
+    found = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[2:]]
+    assert [row[0] for row in found] == rows.split(",")
+    assert all(float(figure) > 0 for row in found for figure in row[1:])
+
+
 def test_the_table_of_loops_has_a_row_for_each_and_every_message() -> None:
     loops = "poll,game loop,trio"
     done = run_module("tests.bench.host_latency", "--loops", loops, "--seconds", "0.3")

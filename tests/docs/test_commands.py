@@ -91,6 +91,14 @@ def check_part_bench(command: str, folder: Path) -> None:
     assert "--rounds" in ended.stdout or "--seconds" in ended.stdout
 
 
+def check_suite(command: str, folder: Path) -> None:
+    """The suite is run by tests/autobahn; here it says what it takes."""
+    words = shlex.split(command.removeprefix(".venv/bin/python "))
+    ended = run(sys.executable, *words, "--help", folder=ROOT)
+    assert ended.returncode == 0, ended.stderr
+    assert "--compression" in ended.stdout
+
+
 def check_serve(command: str, folder: Path) -> None:
     """`sigil serve` with these very flags, but for the port."""
     (folder / "hello.py").write_text(HELLO, encoding="utf-8")
@@ -284,6 +292,8 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     ".venv/bin/python -m tests.bench --": check_bench,
     ".venv/bin/python -m tests.bench.request_parts": check_part_bench,
     ".venv/bin/python -m tests.bench.route_cost": check_part_bench,
+    ".venv/bin/python -m tests.bench.ws_client_cost": check_part_bench,
+    ".venv/bin/python tests/autobahn/run_client.py": check_suite,
     ".venv/bin/python -m tests.bench.relay_cost": check_part_bench,
     ".venv/bin/python -m tests.bench.client_cost": check_part_bench,
     ".venv/bin/python -m tests.bench.host_latency": check_part_bench,

@@ -8,7 +8,6 @@ while it waits has taken nothing. It does not know the connection.
 """
 
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ...core.client.websocket_retry import StreamState
@@ -28,22 +27,35 @@ class AsyncWebSocket:
     def __init__(self, websocket: MessageSide) -> None:
         self.websocket = websocket
         """The WebSocket itself: its state, position, response and figures."""
+        self._waiters: set[Future[None]] = set()
+        websocket.on_change = self._wake
+
+    def _wake(self) -> None:
+        """Something has happened: whoever waits looks again."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _change(self) -> None:
+        """Wait until something has happened."""
+        # here, since a script has no other use for asyncio
+        from asyncio import get_running_loop
+
+        waiter = get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
 
     async def _until(self, is_so: Callable[[], bool], timeout: float | None, what: str) -> None:
         """Wait until it is so."""
-        if is_so():
-            return
-        # here, since a script has no other use for asyncio
-        from asyncio import get_running_loop, timeout_at
+        from asyncio import timeout as timeout_after
 
-        loop = get_running_loop()
-        until = None if timeout is None else loop.time() + timeout
         try:
-            async with timeout_at(until):
+            async with timeout_after(timeout):
                 while not is_so():
-                    changed: Future[None] = loop.create_future()
-                    self.websocket.on_change(partial(_resolve, changed))
-                    await changed
+                    await self._change()
         except TimeoutError:
             raise WebSocketTimeout(f"{self.websocket.url}: no {what} in {timeout:g} s") from None
 
@@ -74,18 +86,19 @@ class AsyncWebSocket:
         """The next message. `WebSocketClosed` when it is over, `WebSocketTimeout` after so many
         seconds.
         """
-        websocket, found = self.websocket, list[Message]()
-
-        def is_there() -> bool:
+        websocket = self.websocket
+        message = websocket.take()
+        if message is None and timeout is not None:
+            await self._until(
+                lambda: websocket.has_messages or websocket.is_over, timeout, "message"
+            )
             message = websocket.take()
-            if message is not None:
-                found.append(message)
-            return message is not None or websocket.is_over
-
-        await self._until(is_there, timeout, "message")
-        if not found:
-            raise self._over()
-        return found[0]
+        while message is None:
+            if websocket.is_over:
+                raise self._over()
+            await self._change()
+            message = websocket.take()
+        return message
 
     def _over(self) -> BaseException:
         websocket = self.websocket
@@ -134,8 +147,3 @@ class AsyncWebSocket:
                     raise error from None
                 return
             yield message
-
-
-def _resolve(future: "Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)

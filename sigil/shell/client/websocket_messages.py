@@ -80,7 +80,8 @@ class MessageSide(Reconnecting):
         self.callbacks = callbacks
         self._inbox = Inbox(settings.limits.max_received_len)
         self._position = settings.after
-        self._waiters: list[Callable[[], object]] = []
+        self.on_change: Callable[[], object] | None = None
+        """Called whenever something has happened."""
         self._ending: tuple[int, str] | None = None
         self.pongs = 0
         """How many pongs were received."""
@@ -147,6 +148,11 @@ class MessageSide(Reconnecting):
         return 0 if self._connection is None else self._connection.buffered_amount
 
     @property
+    def has_messages(self) -> bool:
+        """True if something that was received waits to be taken."""
+        return bool(self._inbox)
+
+    @property
     def is_blocked(self) -> bool:
         """True while the server is behind with reading what it is sent."""
         return self._connection is not None and self._connection.is_blocked
@@ -208,10 +214,6 @@ class MessageSide(Reconnecting):
             if message is not None:
                 return message
         return None
-
-    def on_change(self, function: Callable[[], object]) -> None:
-        """Have a function called once, when something has happened."""
-        self._waiters.append(function)
 
     def final_error(self) -> BaseException | None:
         """What is to be raised when it is over: None if it ended as it should."""
@@ -295,11 +297,9 @@ class MessageSide(Reconnecting):
         return self._inbox.is_full
 
     def _changed(self) -> None:
-        """Call whoever waits for something to happen."""
-        if self._waiters:
-            waiters, self._waiters = self._waiters, []
-            for waiter in waiters:
-                waiter()
+        """Something has happened."""
+        if self.on_change is not None:
+            self.on_change()
 
     def _call(self, function: Callable[..., object] | None, *arguments: object) -> None:
         """Call a function of the program; one that raises is logged, and ends the WebSocket."""
