@@ -397,6 +397,10 @@ class Limits(NamedTuple):
     The others are for the next tick, so that what is answered leaves and everybody is read between
     two that are slow. `ws_open` and `sse_open` of those whom these handlers have let in are called.
     """
+    slow_handler: float = 0.5
+    """Seconds that a call of user code may block; one that takes longer is logged with its name:
+    half a second in which nobody else is served is seen by whoever waits.
+    """
 
 
 READ_SHARE_MIN: Final = 1_024

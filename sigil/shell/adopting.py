@@ -87,7 +87,7 @@ class Adopting(Hosting):
         for admitted, address in self._application.callbacks.admitted([(sock, peer)]):
             accepted = self._sockets.accepted(admitted, address)
             engine.apply(accepted)
-            for effect in engine.pending_effects():
+            for effect in engine.effects:
                 if type(effect) is Adopt and effect.socket_id == accepted.socket_id:
                     size = self._limits.max_read_len
                     engine.events += [

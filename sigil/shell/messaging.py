@@ -342,6 +342,8 @@ class Messaging(Questions):
     def _call_back(self, item: Called) -> None:
         """Call what was to be called; what it raises is logged."""
         self._apply_late()
+        queue = self._application.run_queue
+        begun_at = queue.clock()
         try:
             with self._guard.user_code():
                 item.function(*item.args)
@@ -350,6 +352,9 @@ class Messaging(Questions):
         except BaseException as error:
             text = error_text(f"call_soon({safe_name(item.function)}) raised", error)
             write_text(_ERRORS, logging.ERROR, text)
+        seconds = queue.clock() - begun_at
+        if seconds >= self._limits.slow_handler:
+            self._application.slow_calls.log(item.function, seconds, ", for call_soon")
 
     def _do_interrupting_calls(self, max_count: int | None = None) -> None:
         """Do what was called for, or the first of it, by whatever interrupted sigil on this

@@ -79,4 +79,5 @@ def recording_failures(handler: Handler, errors: list[BaseException]) -> Callabl
     for name in ("before_body", "asks_above", "startup", "shutdown", "living_handlers"):
         if hasattr(handler, name):
             setattr(call, name, getattr(handler, name))
+    call.__wrapped__ = handler  # type: ignore[attr-defined]  # as of functools.wraps
     return call

@@ -19,6 +19,7 @@ from sigil.core.server import advance, make_server
 from sigil.testing import Client, WebSocket
 from tests.limits.row import GRAIN_SECONDS, JUST_BEFORE_SECONDS, Row, end_of, fate, fine
 from tests.support.core_driver import looked_until
+from tests.support.servers import logged_by
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n"
 WINDOW_LEN = 400
@@ -294,6 +295,20 @@ def end_of_a_handler(limits: Limits, seconds: float) -> str:
 
 SHUTTING_DOWN = Limits(shutdown_timeout=8.0)
 
+
+def block(limits: Limits, seconds: float) -> str:
+    """What the log has of a handler that has taken so long."""
+
+    def app(request: Request) -> Response:
+        client.server.now += seconds
+        return fine(request)
+
+    client = Client(app, limits=limits)
+    with logged_by("sigil.slow") as lines:
+        client.get("/")
+    return lines[0].partition(" blocked the server for ")[0] if lines else "nobody is named"
+
+
 ROWS = (
     Row(
         "header_timeout",
@@ -415,6 +430,15 @@ ROWS = (
         PAST,
         "2, then 0",
         "1, then 1",
+    ),
+    Row(
+        "slow_handler",
+        Limits(slow_handler=8.0, max_user_seconds_per_tick=1.0),
+        block,
+        AT,
+        PAST,
+        "nobody is named",
+        "tests.limits.of_time.block.<locals>.app",
     ),
     Row("max_linger_len", Limits(max_linger_len=100), send_on, 100, 101, "still there", "OK"),
 )

@@ -60,11 +60,8 @@ STALE_SECONDS = 0.005
 
 Methods: TypeAlias = Mapping[type, Callable[[Any], Event | None]]
 """What performs each kind of effect; what came of it is returned, or added to the events."""
-
-
 Clock: TypeAlias = Callable[[], TimeRead]
 """Reads the time: on a clock that never goes back, and since 1970."""
-
 Advance: TypeAlias = Callable[[Server, Sequence[Event], Parse], tuple[Server, list[Effect]]]
 """The core, as a function."""
 
@@ -92,9 +89,7 @@ class Engine:
         effects adds to it.
         """
         self._effects: deque[Effect] = deque()
-        """Effects that were not performed, in order; the first one may be at it. It is always this
-        queue.
-        """
+        """Effects that were not performed, in order; the first one may be at it."""
         self.touched: Effect | None = None
         """The effect of which bytes were given to the kernel last, while effects are performed."""
         self.must_repeat: Callable[[Effect], bool] = _never
@@ -276,6 +271,7 @@ class Engine:
         queue = self.run_queue
         while (work := queue.next()) is not None:
             event = self.perform_work(work)
+            queue.end(work)
             if event is not None:
                 self.events.append(event)
             self._perform_effects()
@@ -283,16 +279,19 @@ class Engine:
     def _perform_effects(self) -> None:
         """Perform effects in order until none is left; user code that has to wait is queued."""
         methods, add, queue = self.methods, self.events.append, self.run_queue
-        clock, effects, begun = queue.clock, self._effects, None
+        effects, begun = self._effects, None
         try:
             while effects:
                 effect = effects[0]
                 kind = type(effect)
                 begun = effect
                 # nearly always nothing waits, and user code has time left
-                may_wait = kind in USER_CODE and (queue.count or clock() >= queue.until)
+                calls = kind in USER_CODE
+                may_wait = calls and (queue.count or queue.read_clock() >= queue.until)
                 if not (may_wait and queue.defers(effect)):
                     event = methods[kind](effect)
+                    if calls:
+                        queue.end(effect)
                     if event is not None:
                         add(event)
                 effects.popleft()
@@ -305,15 +304,16 @@ class Engine:
         finally:
             self.touched = None
 
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """The effects that were not performed, in order."""
+        return tuple(self._effects)
+
     def _take_effects(self) -> list[Effect]:
         """All effects that were not performed, in order, for whoever performs them now."""
         effects = list(self._effects)
         self._effects.clear()
         return effects
-
-    def pending_effects(self) -> tuple[Effect, ...]:
-        """The effects that were not performed, the last one first."""
-        return tuple(reversed(self._effects))
 
     def report(self, event: Event) -> None:
         """Add what came of an effect; bytes not taken go before what would cause more of them to be

@@ -97,7 +97,7 @@ class CallbackJobs:
         """Those of them that are coroutines, which come to an end when they are cancelled."""
         self.spawn: Spawn | None = None
 
-    def _callbacks_of(self, conn: Conn) -> CallbackTable:
+    def callbacks_of(self, conn: Conn) -> CallbackTable:
         """The callbacks of a connection."""
         callbacks: CallbackTable = self.programs.callbacks(conn, self._callbacks)
         return callbacks
@@ -210,7 +210,7 @@ class CallbackJobs:
 
     def _callback_for(self, conn: Conn, message: object) -> Callable[..., object]:
         """What is called with a message, or with a piece of one."""
-        callbacks = self._callbacks_of(conn)
+        callbacks = self.callbacks_of(conn)
         callback = callbacks.ws_fragment if type(message) is Fragment else callbacks.ws_message
         return ignore_call if callback is None else callback
 

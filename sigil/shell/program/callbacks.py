@@ -79,7 +79,7 @@ class CallbackRunner(CallbackJobs):
         conn, messages = effect.conn, effect.messages
         callbacks, server = self._callbacks, self._server
         if self._own:
-            callbacks = self._callbacks_of(conn)
+            callbacks = self.callbacks_of(conn)
         callback = callbacks.ws_message
         is_plain = type(effect) is Deliver
         if not is_plain and has_pieces(messages):
@@ -133,27 +133,27 @@ class CallbackRunner(CallbackJobs):
         """Call the program with a new WebSocket."""
         conn = effect.conn
         request = self.programs.open(conn, effect.request)
-        return self._begin(conn, self._callbacks_of(conn).ws_open, (request,), Delivered(conn))
+        return self._begin(conn, self.callbacks_of(conn).ws_open, (request,), Delivered(conn))
 
     def call_ws_close(self, effect: CallWsClose) -> Event | None:
         """Call the program with a WebSocket that has ended."""
-        callback, values = self._callbacks_of(effect.conn).ws_close, (effect.reason, effect.code)
+        callback, values = self.callbacks_of(effect.conn).ws_close, (effect.reason, effect.code)
         if effect.text:
             self.programs.close_texts[effect.conn] = effect.text
         return self._begin_end(effect.conn, effect.reason, callback, values, self.programs.end)
 
     def call_ws_drain(self, effect: CallWsDrain) -> Event | None:
         """Call the program with a WebSocket that has taken all that it was behind."""
-        return self._begin(effect.conn, self._callbacks_of(effect.conn).ws_drain, (), None)
+        return self._begin(effect.conn, self.callbacks_of(effect.conn).ws_drain, (), None)
 
     def call_ws_pong(self, effect: CallWsPong) -> Event | None:
         """Call the program with what a ping of its own has brought back."""
-        callback = self._callbacks_of(effect.conn).ws_pong
+        callback = self.callbacks_of(effect.conn).ws_pong
         return self._begin(effect.conn, callback, (effect.data,), None)
 
     def call_writable(self, effect: CallWritable) -> Event | None:
         """Call the program with a connection that can be sent more."""
-        return self._begin(effect.conn, self._callbacks_of(effect.conn).writable, (), None)
+        return self._begin(effect.conn, self.callbacks_of(effect.conn).writable, (), None)
 
     def call_sse_open(self, effect: CallSseOpen) -> Event | None:
         """Call the program with a new event stream."""
@@ -173,7 +173,7 @@ class CallbackRunner(CallbackJobs):
         """Call the program with a connection that is gone: the server's callback, which was told of
         its beginning, unless the connection has one of its own.
         """
-        conn, own = effect.conn, self._callbacks_of(effect.conn).close
+        conn, own = effect.conn, self.callbacks_of(effect.conn).close
         callback = self._callbacks.close if own is None else own
         return self._begin_end(conn, effect.reason, callback, (effect.reason,), self._drop)
 

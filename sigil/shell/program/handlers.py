@@ -44,6 +44,7 @@ from .jobs import Job, LateResult, Returned
 from .lifespan import Lifespan
 from .piece_handlers import PieceHandlers, asks_above
 from .run_queue import RunQueue, Work
+from .slow_calls import SlowCalls
 from .tracebacks import EXIT_EXCEPTIONS, is_cancellation
 from .upgrades import Unmade, Upgrades
 
@@ -91,10 +92,12 @@ class Application:
         self._server = server
         self._guard = server._engine.guard
         self._handler = handler
-        max_seconds = server._engine.snapshot.limits.max_user_seconds_per_tick
-        self.run_queue = RunQueue(max_seconds, clock)
+        limits = server._engine.snapshot.limits
+        self.run_queue = RunQueue(limits.max_user_seconds_per_tick, clock, limits.slow_handler)
         """User code that waits for its turn."""
         self.callbacks = CallbackRunner(server, callbacks, events, self.run_queue)
+        self.slow_calls = SlowCalls(server, handler, self.callbacks.callbacks_of, clock)
+        self.run_queue.on_slow = self.slow_calls.report
         self.upgrades = Upgrades(callbacks, self._guard)
         self._pieces = PieceHandlers(handler, server._post, self._guard, events, self._to_event)
         self.sources = BodySources(server._post, events, self._guard, self.run_queue)
@@ -181,7 +184,7 @@ class Application:
         conn, number, room = ticket.conn, ticket.number, self._room()
         if room <= 0 and self._made_len:
             return Postponed(ticket, requests)
-        queue, left = self.run_queue, len(requests)
+        queue, slow_calls, left = self.run_queue, self.slow_calls, len(requests)
         responses: list[Response] = []
         response: Any
         for request in requests:
@@ -190,6 +193,7 @@ class Application:
                 queue.put_first(conn, Handle(rest, requests[-left:]))
                 break
             left -= 1
+            slow_calls.request = request
             try:
                 response = handler(request)
             except EXIT_EXCEPTIONS:
@@ -363,9 +367,13 @@ class Application:
         if isinstance(late, Returned):
             return self.callbacks.resume(late)
         deferred = self._pending.get(late.ticket.conn.generation, {}).get(late.ticket.number)
-        if deferred is not None and deferred.is_mapped and self.run_queue.defers(late):
+        if deferred is None or not deferred.is_mapped:
+            return self.take_result(late)
+        if self.run_queue.defers(late):
             return None
-        return self.take_result(late)
+        event = self.take_result(late)
+        self.run_queue.end(late)
+        return event
 
     def take_result(self, late: LateResult) -> Event | None:
         """The event of a result that came later, and of what is made of it."""

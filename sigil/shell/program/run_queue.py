@@ -100,11 +100,23 @@ def conn_of_work(work: Work) -> Conn:
 class RunQueue:
     """The work that waits, and until when user code may begin in this tick."""
 
-    __slots__ = ("_max_seconds", "_newcomers", "_others", "_takes_other", "clock", "count", "until")
+    # fmt: off
+    __slots__ = (
+        "_max_seconds", "_newcomers", "_others", "_slow_seconds", "_takes_other", "begun_at",
+        "clock", "count", "on_slow", "until",
+    )
+    # fmt: on
 
-    def __init__(self, max_seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, max_seconds: float, clock: Callable[[], float], slow_seconds: float = inf
+    ) -> None:
         self._max_seconds = max_seconds
+        self._slow_seconds = slow_seconds
         self.clock = clock
+        self.begun_at = 0.0
+        """When the work that is under way has begun."""
+        self.on_slow: Callable[[Work, float], object] = _ignore
+        """Called with work that took too long, and how long."""
         self.until = -inf
         """When user code has had its time in this tick; `-inf` if none has begun."""
         self.count = 0
@@ -136,12 +148,25 @@ class RunQueue:
     @property
     def is_spent(self) -> bool:
         """True if user code has had its time in this tick."""
-        return self.clock() >= self.until and self.until != -inf
+        return self.until != -inf and self.read_clock() >= self.until
 
     def _begin(self) -> None:
         """Set until when user code may run, if none has begun in this tick."""
         if self.until == -inf:
-            self.until = self.clock() + self._max_seconds
+            self.until = self.read_clock() + self._max_seconds
+
+    # -- how long work takes -----------------------------------------------------------------------
+
+    def read_clock(self) -> float:
+        """The time; work that is done now begins now."""
+        self.begun_at = now = self.clock()
+        return now
+
+    def end(self, work: Any) -> None:
+        """Report work that is done, if it took too long."""
+        seconds = self.clock() - self.begun_at
+        if seconds >= self._slow_seconds:
+            self.on_slow(work, seconds)
 
     # -- in ----------------------------------------------------------------------------------------
 
@@ -150,6 +175,8 @@ class RunQueue:
         has_time = not self.count and not self.is_spent
         if has_time or (type(work) in _OPENINGS and work.conn not in self):
             self._begin()
+            if not has_time:
+                self.read_clock()
             return False
         self.put(work)
         return True
@@ -188,3 +215,7 @@ class RunQueue:
         if waiting:
             self._others[conn] = waiting
         return work
+
+
+def _ignore(work: Work, seconds: float) -> None:
+    """Nobody is interested."""

@@ -78,6 +78,15 @@ def safe_name(function: object) -> str:
     )
 
 
+def qualified_name(function: object) -> str:
+    """The name of a function with its module, or of the class of an object that can be called."""
+    if not hasattr(function, "__qualname__"):
+        function = type(function)
+    module = _attempt(lambda: str(getattr(function, "__module__", "")))
+    name = _attempt(lambda: str(getattr(function, "__qualname__", "")))
+    return ".".join(filter(None, (module, name))) or safe_name(function)
+
+
 def _attempt(describe: Callable[[], str]) -> str:
     """The description, or an empty one if it raises."""
     try:

@@ -176,6 +176,11 @@ class Routes:
             return found.route.handler(request)
         return refusal(found, request)
 
+    def handler_for(self, request: Request) -> Handler | None:
+        """The handler of the request's route; None if there is none."""
+        found = self._matches[request.method, request.subpath]
+        return found.route.handler if type(found) is Found else None
+
     @property
     def before_body(self) -> BeforeBody | None:
         """What is asked before a body is read; None while no route has a say in that, so that a

@@ -139,6 +139,7 @@ NOT_MEMORY = {
     "max_linger_len": "bytes that are read and discarded",
     "max_overdue_per_tick": "work of a tick",
     "max_user_seconds_per_tick": "time",
+    "slow_handler": "time",
     "max_read_len_per_tick": "what is read is bounded by `max_read_len` for each connection",
     "max_rounds_per_tick": "work of a tick: what a round makes is sent or bounded before the next",
 }
