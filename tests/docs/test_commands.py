@@ -299,6 +299,7 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     ".venv/bin/python -m tests.bench.host_latency": check_part_bench,
     ".venv/bin/python -m tests.bench.scaling_cost": check_part_bench,
     ".venv/bin/python -m tests.bench.file_cost": check_part_bench,
+    ".venv/bin/python -m tests.bench.tls_cost": check_part_bench,
     ".venv/bin/sigil serve hello:app --port 8080 --": check_serve,
     ".venv/bin/sigil serve hello:app --port 8080": check_taken_port,
     ".venv/bin/sigil files docs": check_files,
