@@ -13,6 +13,7 @@ from typing import Any
 import sigil
 from sigil import Callbacks, CloseReason, HttpServer, Limits, Request, Response, SendStatus, Stats
 from sigil.client import ClientLimits, Timeouts
+from sigil.core.client.connection import Phase as ClientPhase
 from sigil.core.close_reasons import CLOSE_INFO
 from sigil.core.connection.client import Phase
 from sigil.core.connection.deadlines import TIMEOUTS, Waiting
@@ -39,6 +40,11 @@ def test_the_tables_of_the_client_have_every_limit_and_timeout_with_its_default(
     assert {name: float(seconds) for name, seconds in told} == {
         name: value for name, value in Timeouts()._asdict().items() if value is not None
     }
+
+
+def test_the_table_of_the_phases_of_a_client_has_every_phase() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", section_of("spec.md", "The other end"), re.MULTILINE)
+    assert rows == [phase.name for phase in ClientPhase]
 
 
 def test_the_table_of_close_reasons_is_that_of_the_code() -> None:
