@@ -121,7 +121,7 @@ def _read_gap(text: str) -> Gap | None:
     """The gap that is written so, None if it is none."""
     try:
         gap = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(gap, dict):
         return None

@@ -265,6 +265,7 @@ class MessageSide(Reconnecting):
         opened = decompress(message, self.settings.limits.max_message_len)
         if isinstance(opened, Malformed):
             self._inbox.clear()
+            self._received_position = self._position  # what was behind it is asked for again
             if self._connection is not None:
                 self._connection.fail(opened)
             return None

@@ -141,6 +141,8 @@ class Reconnecting:
             return
         self.error = ending.error
         has_opened = self._machine.has_opened
+        is_refused = ending.is_refused and not has_opened
+        may_retry = self.settings.reconnects and self.client.running and not is_refused
         is_open, lived = self._machine.state is StreamState.OPEN, clock() - self._opened_at
         self._step(
             Happening(
@@ -148,7 +150,7 @@ class Reconnecting:
                 code=ending.code,
                 reason=ending.reason,
                 error=None if ending.error is None else str(ending.error),
-                is_final=not self.settings.reconnects or (ending.is_refused and not has_opened),
+                is_final=not may_retry,
                 was_steady=is_open and lived >= self.settings.backoff.steady,
                 has_connected=connection.has_connected,
                 was_given_up=connection.was_given_up,

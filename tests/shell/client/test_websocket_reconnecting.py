@@ -4,6 +4,7 @@ gives up where it would not get better; against our own server and scripted ones
 
 from collections.abc import Callable
 from typing import Any
+from zlib import Z_SYNC_FLUSH, compressobj
 
 import pytest
 
@@ -246,3 +247,41 @@ def test_a_websocket_shows_what_it_is() -> None:
         assert repr(ws) == "<WebSocket connecting: ws://127.0.0.1:1/x>"
         assert isinstance(ws, WebSocket)
         ws.close()
+
+
+@pytest.mark.parametrize("is_callback", [False, True])
+def test_it_is_over_with_its_client(is_callback: bool) -> None:
+    seen: list[Any] = []
+    with scripted(lambda line: (line.accept(behind=text("go")), line.read_all())) as url:
+        client = Client()
+        callbacks = recording(seen)
+        if is_callback:
+            callbacks = callbacks._replace(message=lambda ws, data: client.close())
+        ws = ws_connect(url, backoff=SOON, client=client, callbacks=callbacks)
+        until(client, lambda: "go" in seen or ws.is_over)
+        client.close()
+    assert ws.is_over and seen[-1] == (1006, "", False)
+
+
+def test_what_was_behind_a_message_that_cannot_be_opened_is_asked_for_again() -> None:
+    targets: list[str] = []
+    extension = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"
+    packed = compressobj(9, wbits=-15)
+    bomb = (packed.compress(bytes(400_000)) + packed.flush(Z_SYNC_FLUSH))[:-4]
+    header = b"\xc2\x7e" + len(bomb).to_bytes(2)
+    messages = [text("\0next:7-1"), text("one"), text("\0next:7-2"), header + bomb]
+    messages += [text("\0next:7-3"), text("three")]
+
+    def script(line: Line) -> None:
+        targets.append(line.target)
+        line.accept(extension, behind=b"".join(messages))
+        line.read_all()
+
+    limits = WebSocketLimits(max_message_len=50_000, close_timeout=0.01)
+    again = saying("\0next:7-3", "three")
+    with (
+        scripted(script, lambda line: (targets.append(line.target), again(line))) as url,
+        ws_connect(url, after="7-0", backoff=SOON, limits=limits) as ws,
+    ):
+        assert [ws.recv(), ws.recv()] == ["one", "three"]
+    assert targets == ["/?after=7-0&sigil-heartbeats", "/?after=7-1&sigil-heartbeats"]
