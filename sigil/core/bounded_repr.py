@@ -4,8 +4,8 @@ Theory: a look at a record shows everything. That is too much where everything i
 hour: whoever types `server.state` wants to see what it is like.
 
 Rules: a value that is small is shown as it always was; of a large one, as much as fits. A record is
-what names its fields in `__match_args__`: a value class, a named tuple. It does not know what any
-record means.
+what names its fields in `__match_args__`: a value class, a named tuple. A field that holds a
+password (`HIDDEN`) is not shown. It does not know what any record means.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
@@ -13,6 +13,8 @@ from typing import Any, Final
 
 MAX_REPR_LEN: Final = 4_000
 """About how many characters a repr has at most."""
+HIDDEN: Final = frozenset(("userinfo",))
+"""Names of fields that are not shown: user and password of a URL."""
 MAX_TEXT_LEN: Final = 200
 """How many characters or bytes of one text are shown."""
 
@@ -35,7 +37,7 @@ def _brief(value: Any, room: int) -> str:
         return f"<memoryview of {value.nbytes} bytes>"
     names = getattr(type(value), "__match_args__", None)
     if names is not None:
-        fields = (f"{name}={_brief(getattr(value, name), room)}" for name in names)
+        fields = (f"{name}={_field(name, getattr(value, name), room)}" for name in names)
         return f"{type(value).__name__}({_join(_limited(fields, room), len(names))})"
     if isinstance(value, Mapping):
         items = (f"{_brief(key, room)}: {_brief(item, room)}" for key, item in value.items())
@@ -52,6 +54,11 @@ def _brief(value: Any, room: int) -> str:
         return _around(value, "[", text, "]")
     text = repr(value)
     return text if len(text) <= MAX_TEXT_LEN else f"{text[:MAX_TEXT_LEN]}..."
+
+
+def _field(name: str, value: object, room: int) -> str:
+    """The repr of a field; of one that is hidden, whether there is anything."""
+    return "'...'" if value and name in HIDDEN else _brief(value, room)
 
 
 def _text(value: Any) -> str:

@@ -135,13 +135,16 @@ def _make_room(draft: Draft) -> bool:
 
 
 def _close_oldest_idle(draft: Draft) -> bool:
-    """Close the connection that has been idle longest; False if none is idle."""
+    """Close the connection that has been idle longest; False if none is idle. Its place is for
+    whoever asks: nobody else is let in.
+    """
     while draft.idle_order:
         number = draft.idle_order.left
         draft.idle_order = draft.idle_order.popleft()
         connection = draft.find_connection(number)
         if connection is not None and connection.phase is Phase.IDLE:
-            close_connection(draft, connection)
+            draft.order(CloseConnection(number))
+            _remove(draft, connection)
             return True
     return False
 
@@ -194,9 +197,15 @@ def close_connection(draft: Draft, connection: Connection) -> None:
 
 def forget_connection(draft: Draft, connection: Connection) -> None:
     """Forget a connection that is closed, and let whoever waits have its place."""
+    if draft.find_connection(connection.number) is not None:
+        _remove(draft, connection)
+        dispatch(draft, connection.route)
+        dispatch_blocked(draft)
+
+
+def _remove(draft: Draft, connection: Connection) -> None:
+    """Take a connection out of its pool, and out of all counts."""
     number, route = connection.number, connection.route
-    if draft.find_connection(number) is None:
-        return
     draft.forget(number)
     draft.connection_count -= 1
     pool = draft.pool(route)
@@ -205,8 +214,6 @@ def forget_connection(draft: Draft, connection: Connection) -> None:
         idle = tuple([other for other in idle if other != number])
         draft.idle_count -= 1
     draft.put_pool(route, Pool(idle, pool.count - 1, pool.waiting))
-    dispatch(draft, route)
-    dispatch_blocked(draft)
 
 
 def dispatch_blocked(draft: Draft) -> None:

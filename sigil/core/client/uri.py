@@ -18,7 +18,6 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final, final
 from urllib.parse import quote, unquote
 
-from ..bounded_repr import bounded_repr
 from ..http.headers import holds_secret
 from ..parse_result import Malformed, malformed
 from ..value import Value
@@ -134,12 +133,6 @@ class Uri(Value):
     def __str__(self) -> str:
         """The URI without user, password and fragment."""
         return f"{self.scheme}://{self.place}{self.target}"
-
-    def __repr__(self) -> str:
-        """The fields, without the password: a client, and what it waits for, are shown in logs."""
-        if not self.userinfo:
-            return bounded_repr(self)
-        return bounded_repr(self.replace(userinfo="")).replace("userinfo=''", "userinfo='...'")
 
 
 def is_same_origin(one: Uri, other: Uri) -> bool:

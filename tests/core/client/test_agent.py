@@ -55,3 +55,20 @@ def test_a_time_beyond_all_bounds_is_never() -> None:
     client.ask(request_to(options=RequestOptions(timeouts=Timeouts(*[1e308] * 7))))
     client.tell(Connected(0, 0), DataReceived(0, OK))
     assert not client.agent.calls
+
+
+def test_room_that_was_made_is_for_who_has_made_it() -> None:
+    client = Driven(ClientLimits(max_connections=2, max_connections_per_origin=1))
+    hosts = [f"http://127.0.0.{number}/" for number in range(1, 6)]
+    for host in hosts[:2]:
+        client.ask(host)
+    for number in (0, 1):
+        client.tell(Connected(number, 0))
+    for host in hosts[2:]:
+        client.ask(host)  # they wait for room
+    client.tell(DataReceived(0, OK), DataReceived(1, OK))
+    assert client.agent.connection_count == len(client.agent.connections) == 2
+    for number in range(2, 5):
+        client.tell(Connected(number, 0), DataReceived(number, OK))
+        assert client.agent.connection_count <= 2
+    assert not client.agent.calls and client.agent.waiting_count == 0
