@@ -207,14 +207,14 @@ def _read_label(name: str, value: str) -> Label | None:
     position = parse_position(written)
     if position is None or position.number < 1:
         return None
-    topic: str | None = None
+    topic: object = None
     if topic_text:
         try:
             topic = json.loads(topic_text)
         except (ValueError, RecursionError):
             return None
-        if not isinstance(topic, str | None):
-            return None
+    if not (topic is None or isinstance(topic, str)):
+        return None
     options = PublishOptions(latest=flags in ("1", "3"), retain=flags in ("2", "3"))
     return Label(position.number - 1, name == "retained", topic, options)
 
