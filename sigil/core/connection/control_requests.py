@@ -8,9 +8,9 @@ connection is watched for and until when (`deadlines`), what may be parsed and d
 Rules: of a connection that ends nothing is asked any more. A program that stops to read a
 connection is given no more of it, from this event on: messages that came are parked up to a bound,
 and control frames are dealt with, until the connection is not read for want of room; of an HTTP
-connection nothing is read. What ends ends the hold: a close frame has what came before it
-delivered. The kernel says when it takes more (`Writable`), and not before everything has left that
-was sent. It does not know who asks.
+connection nothing is read. What ends ends the hold: a close frame, an end without one or a
+violation of the protocol has what came before it delivered. The kernel says when it takes more
+(`Writable`), and not before everything has left that was sent. It does not know who asks.
 """
 
 from typing import Final
@@ -47,8 +47,9 @@ def allow_reading(client: Client, event: ReadingAllowed) -> Step:
     """The program wants no more of a connection, or wants it again: the piece of a body that it
     waits for is given to it.
     """
-    control = asked_of(client.outgoing).replace(is_held=not event.is_allowed)
-    client = _with_asked(client, control)
+    websocket = client.websocket
+    is_held = not event.is_allowed and (websocket is None or websocket.end is None)
+    client = _with_asked(client, asked_of(client.outgoing).replace(is_held=is_held))
     return give_piece(client) if event.is_allowed else (client, [])
 
 

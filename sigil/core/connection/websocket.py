@@ -40,12 +40,14 @@ from .client import (
     after_frames,
     after_sending,
     with_incoming,
+    with_outgoing,
     with_subscriber,
     with_websocket,
 )
 from .client_status import buffered_len, may_deliver, subscriber_of, websocket_of
 from .context import Context, Outcome, Step
-from .outgoing import NOTHING_OUTGOING, is_held, is_lagging
+from .control import control_of
+from .outgoing import NOTHING_OUTGOING, asked_of, is_held, is_lagging, with_control
 from .output import KEEP
 from .send_queue import enqueue_frame
 from .subscriber import OPEN, CloseState
@@ -112,6 +114,8 @@ def take_data(
     websocket = before
     if error is not None or len(messages) != len(items):
         websocket, messages, pongs = _take_others(client, reader, items, error, context)
+        if websocket.end is not None:
+            client = _without_hold(client)
     elif reader is not before.reader or before.awaits_pong:
         websocket = after_read(
             before, reader, before.end, before.pongs, before.controls_since, before.controls
@@ -276,7 +280,15 @@ def websocket_half_closed(client: Client, event: HalfClosed, context: Context) -
     client = with_incoming(client, client.incoming.replace(peer_half_closed=True))
     if websocket.end is None:
         client = with_websocket(client, websocket.replace(end=NO_CLOSE_FRAME))
-    return deliver_waiting(client, context)
+    return deliver_waiting(_without_hold(client), context)
+
+
+def _without_hold(client: Client) -> Client:
+    """The client of which nothing more comes: what was held is given to the program."""
+    if not is_held(client.outgoing):
+        return client
+    control = control_of(asked_of(client.outgoing).replace(is_held=False))
+    return with_outgoing(client, with_control(client.outgoing, control))
 
 
 def websocket_writable(client: Client, context: Context) -> Outcome:

@@ -2,6 +2,7 @@
 sent, and a timeout of its own.
 """
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -129,6 +130,34 @@ def test_pings_of_a_held_websocket_are_answered_and_its_close_frame_ends_the_hol
     assert delivered_in(effects) == ["a"] and close_notices(effects) == []
     _, effects = advance_by(server, Delivered(CONN))
     assert close_notices(effects) == [(CloseReason.WS_PEER_CLOSED, 1000)]
+
+
+@pytest.mark.parametrize(
+    ("end", "reason", "code"),
+    [
+        (HalfClosed(CONN), CloseReason.PEER_RESET, 1006),
+        (received(b"\xff\x80masked"), CloseReason.WS_UNKNOWN_OPCODE, 1002),
+        (received(text("c") + b"\xff\x80masked"), CloseReason.WS_UNKNOWN_OPCODE, 1002),
+    ],
+    ids=["end", "violation", "message"],
+)
+def test_whatever_ends_a_held_websocket_ends_the_hold(
+    end: Event, reason: CloseReason, code: int
+) -> None:
+    server, effects = advance_by(open_websocket(), HOLD, received(text("a") + text("b")))
+    assert delivered_in(effects) == []
+    server, effects = advance_by(server, end, FLUSH, HOLD)
+    assert delivered_in(effects)[:2] == ["a", "b"] and close_notices(effects) == []
+    server, effects = advance_by(server, Delivered(CONN), FLUSH)
+    assert close_notices(effects) == [(reason, code)]
+
+
+def test_what_was_given_back_by_one_that_has_ended_is_given_once_more() -> None:
+    server, _ = advance_by(open_websocket(), received(text("a") + text("b")), HalfClosed(CONN))
+    server, effects = advance_by(server, HOLD, DeliveryHeld(CONN, (), ("b",)))
+    assert delivered_in(effects) == ["b"]
+    _, effects = advance_by(server, Delivered(CONN), FLUSH)
+    assert close_notices(effects) == [(CloseReason.PEER_RESET, 1006)]
 
 
 def test_what_is_held_is_bounded_and_then_nothing_is_read() -> None:
