@@ -273,8 +273,8 @@ class HttpServer(Adopting):
                 self._start_program()
             return self.process_connections(timeout)
         finally:
+            self._is_ticking = self._guard.is_busy = False  # before any call, which has interrupts
             self._end_watch()
-            self._is_ticking = self._guard.is_busy = False
 
     def _start_program(self) -> None:
         """Let the handler begin; nobody is accepted before it has. If it cannot, the server ends,

@@ -6,13 +6,17 @@ readable, once until the next tick; a host that has never asked for it need not 
 """
 
 import select
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
+from types import FrameType
 
 import pytest
 
 from sigil import Callbacks, Conn, Deferred, HttpServer, Limits, Request, Response
+from tests.support.builds import needs_pure_sources
 from tests.support.requests import GET
 from tests.support.servers import PATIENCE, Raw, make, pump, settle, ticking
 from tests.support.websocket_client import WebSocketClient, text, upgrade, websocket_clients
@@ -253,6 +257,34 @@ def test_a_late_answer_of_the_host_makes_the_descriptor_readable() -> None:
         server.tick()
         pump(server, lambda: bool(client.answers()), client)
         assert client.answers()[0].text == "late"
+
+
+@needs_pure_sources
+def test_an_interrupt_at_any_call_of_a_tick_leaves_a_server_that_ticks() -> None:
+    of_tick = HttpServer.tick.__code__
+    for nth in count(1):
+        calls = count(1)
+
+        def on_call(frame: FrameType, event: str, arg: object) -> None:
+            caller = frame.f_back
+            if caller is not None and caller.f_code is of_tick and next(calls) == nth:  # noqa: B023
+                raise KeyboardInterrupt
+
+        with ticking() as server, Raw(server) as client:
+            server.fileno()
+            server.tick(0)
+            before = sys.gettrace()
+            sys.settrace(on_call)
+            try:
+                server.tick(0)
+                break
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.settrace(before)
+            client.send(GET)
+            pump(server, lambda: client.received.endswith(b"hello /"), client)
+    assert nth > 3
 
 
 def test_a_new_life_is_watched_anew() -> None:
