@@ -17,6 +17,7 @@ from contextlib import suppress
 import pytest
 
 from sigil import Callbacks, Conn, Deferred, HttpServer, Request, Response, http_server_serve
+from sigil.client import Client
 from sigil.core.effects import ERROR_LOG
 from sigil.shell.members import PAUSE_SECONDS
 from tests.support.requests import GET
@@ -423,3 +424,20 @@ def test_a_host_and_its_member_may_tell_each_other_from_their_callbacks() -> Non
             for client in (one, two):
                 client.send(text("heard"))
             pump(host, lambda: len(one.messages) == len(two.messages) == 2, one, two)
+
+
+def test_a_client_that_is_a_member_asks_a_server_that_is_one_for_a_handler_of_their_host() -> None:
+    """Three of them in one tick, on one thread: nobody blocks."""
+
+    def app(request: Request) -> object:
+        answer = client.get(f"http://{inner.host}:{inner.port}/")
+        return answer.map(lambda found: Response.text(f"it says {found.text}"))
+
+    with ticking(app) as host:
+        inner = host.attach(make(named("inner")))
+        client = Client(server=host)
+        assert host.members == (inner, client)
+        with Raw(host, GET) as asker:
+            pump(host, asker.answers, asker)
+            assert asker.answers()[0].text == "it says inner"
+        client.close()

@@ -30,8 +30,10 @@ def until(client: Raw, so: object) -> None:
 
 
 def fetch(server: HttpServer, target: bytes) -> tuple[int, str]:
-    with Raw(server, GET.replace(b"/ ", target + b" ", 1)) as client:
-        until(client, lambda: (client.answers() and client.over) or len(client.answers()) == 1)
+    """The status and the text of an answer, behind which the server closes."""
+    request = b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % target
+    with Raw(server, request) as client:
+        until(client, lambda: client.over)
         found = client.answers()[0]
         return found.status, found.text
 
