@@ -11,7 +11,7 @@ callbacks.
 """
 
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sigil import Callbacks, Limits, Request, make_http_server
 from sigil import HttpServer as SigilServer
@@ -19,6 +19,9 @@ from sigil import HttpServer as SigilServer
 from .dispatch import EXIT_EXCEPTIONS, Dispatcher
 from .events import SERVER, Event, EventType
 from .ids import draw_prefix
+
+if TYPE_CHECKING:
+    import ssl
 
 GOING_AWAY = "Going Away"
 """Why a server has stopped that was asked to."""
@@ -63,7 +66,8 @@ class EventServer(Dispatcher):
     """A server whose program handles events; `HttpServer`, `WebSocketServer` and `WebServer` are
     what to use.
 
-    `host` is what `make_http_server` takes, and `limits` are in the place of `LIMITS`.
+    `host` and `ssl_context` are what `make_http_server` takes, and `limits` are in the place of
+    `LIMITS`.
     """
 
     DEFAULT_PORT = 9001
@@ -72,9 +76,16 @@ class EventServer(Dispatcher):
     LIMITS = Limits()
     """The limits of a server that is given none."""
 
-    def __init__(self, *, host: str = "127.0.0.1", limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        limits: Limits | None = None,
+        ssl_context: "ssl.SSLContext | None" = None,
+    ) -> None:
         super().__init__()
         self._host = host
+        self._ssl_context = ssl_context
         self._limits = self.LIMITS if limits is None else limits
         self._handler = Program(self)
         self._server = self._make_server(self.DEFAULT_PORT)
@@ -88,6 +99,7 @@ class EventServer(Dispatcher):
             port=port,
             limits=self._limits,
             callbacks=self.callbacks,
+            ssl_context=self._ssl_context,
         )
 
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from sigil import Request, Response
 from sigil.evo import ASYNC_POLLING_UPDATE, EventType, HttpServer, WebServer, WebSocketServer
+from tests.support.certificates import server_context
 from tests.support.evo import Diary, SocketWorld, serving
 from tests.support.requests import UPGRADE
 from tests.support.servers import HOST, PATIENCE, Raw
@@ -242,3 +243,11 @@ def _interrupt_once(told: list[str]) -> None:
     told.append("update")
     if len(told) == 3:
         os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_it_may_be_served_over_tls() -> None:
+    for server in (
+        HttpServer(ssl_context=server_context()),
+        WebSocketServer(ssl_context=server_context()),
+    ):
+        assert repr(server._server).startswith("<HttpServer https://127.0.0.1:")
