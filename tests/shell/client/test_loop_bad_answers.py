@@ -227,7 +227,7 @@ def test_what_is_idempotent_is_tried_again_where_nobody_answered() -> None:
         nonlocal count
         count += 1
         if count == 3:
-            sends(with_length(b"at last"))(connection)
+            sends(with_length(b"at last", b"Connection: close"))(connection)
         else:
             read_head(connection)
 
