@@ -21,7 +21,11 @@ SHORTEST_HEAD_LEN: Final = 25
 KEEPALIVE_MAX_SECONDS: Final = 32_767
 KEEPALIVE_MAX_PROBES: Final = 127
 """What Linux takes (tcp(7))."""
-_MINIMA: Final = {"max_header_len": SHORTEST_HEAD_LEN, "max_ws_piece_len": 16}
+_MINIMA: Final = {
+    "max_header_len": SHORTEST_HEAD_LEN,
+    "max_ws_piece_len": 16,
+    "max_tls_held_len": 1_024,
+}
 _AT_LEAST_ONE: Final = frozenset(
     (
         "max_connection_cnt",
@@ -41,7 +45,6 @@ _AT_LEAST_ONE: Final = frozenset(
         "max_body_piece_len",
         "max_rounds_per_tick",
         "max_tls_handshakes_per_tick",
-        "max_tls_held_len",
         "outgoing_buffer_sz",
         "max_ws_send_frame_cnt",
         "max_ws_control_frames_per_second",

@@ -34,7 +34,7 @@ LEAST = {
 
 def least(field: str) -> Limits:
     """The limits with a field as small as it is taken."""
-    numbers = [0, 1, 25] if type(getattr(Limits(), field)) is int else [0.0]
+    numbers = [0, 1, 25, 1_024] if type(getattr(Limits(), field)) is int else [0.0]
     for number in numbers:
         limits = Limits()._replace(**{field: number})
         if check_limits(limits) is None:

@@ -38,6 +38,7 @@ from ..broadcast.ring import (
 from ..events import Segment
 from ..topics import ALL_TOPICS, Topic, missing
 from .subscriber import (
+    Follow,
     Queue,
     QueueItem,
     RetainedPlace,
@@ -161,8 +162,8 @@ def enqueue_retained(subscriber: Subscriber, topic: Topic, broadcast: Broadcast)
 
 def skip_to_tail(subscriber: Subscriber, broadcast: Broadcast, cursor: int) -> tuple[bytes, Queue]:
     """What tells a subscriber that it goes on at the tail of the ring, past messages that are not
-    kept any more, the first of which it needed, and its queue, which begins with what is retained
-    of these. Nothing is told to one that is not told positions.
+    kept any more, the first of which it needed, and its queue, with what is retained of these where
+    it was published. Nothing is told to one that is not told positions.
     """
     ring, queue, subscription = broadcast.ring, subscriber.queue, subscriber.subscription
     retained_from, first = retained_start(ring, cursor), queue[0] if queue else None
@@ -175,7 +176,8 @@ def skip_to_tail(subscriber: Subscriber, broadcast: Broadcast, cursor: int) -> t
         retained_from, ring.tail_number, subscription.topics, NO_TOPICS, is_joining=True
     )
     if has_any(broadcast.retained, wanted, subscription.encoding):
-        queue = (make_retained_place(wanted), *_without(queue, wanted, subscription, broadcast))
+        rest = _without(queue, wanted, subscription, broadcast)
+        queue = _with_retained_between(rest, wanted, subscription, broadcast)
     else:
         retained_from = ring.tail_number
     position = start_at(ring, ring.tail_number, retained_from)
@@ -209,3 +211,22 @@ def _without(
             if has_any(broadcast.retained, part, subscription.encoding)
         ]
     return tuple(left)
+
+
+def _with_retained_between(
+    queue: Queue, wanted: RetainedRange, subscription: Subscription, broadcast: Broadcast
+) -> Queue:
+    """The queue with what is retained in a range that is passed over: each part of it where those
+    numbers have their place, before whatever was sent later to this subscriber alone.
+    """
+    items: list[QueueItem] = []
+    for item in queue:
+        if isinstance(item, Follow):
+            end = max(wanted.start, min(item.to, wanted.end))
+            part, wanted = wanted.replace(end=end), wanted.replace(start=end)
+            if has_any(broadcast.retained, part, subscription.encoding):
+                items.append(make_retained_place(part))
+        items.append(item)
+    if has_any(broadcast.retained, wanted, subscription.encoding):
+        items.append(make_retained_place(wanted))
+    return tuple(items)

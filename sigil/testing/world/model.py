@@ -137,7 +137,21 @@ class Expectation:
                 f"{self.conn} received {_brief(message)} as number {self.received}, "
                 f"not {[_brief(one.message) for one in following]}",
             )
+        self._check_not_excluded(self.expected[place])
         self.received = place + 1
+
+    def _check_not_excluded(self, item: "Expected") -> None:
+        """`Violation` for a message that was not for this client, unless it is told what is
+        retained of messages that it was moved past.
+        """
+        if self._is_excluded(item) and (item.number or 0) >= self._model.tail_number:
+            raise Violation("order", f"{self.conn} received {_brief(item.message)}, not for it")
+
+    def _is_excluded(self, item: "Expected") -> bool:
+        """True for a message that was published for all but this client."""
+        if item.number is None:
+            return False
+        return self._model.published[item.number].options.exclude == self.conn
 
     def _is_retained(self, message: Message) -> bool:
         """True for a message that may come first because it is retained."""
@@ -151,8 +165,8 @@ class Expectation:
         """True for a message that need not arrive any more."""
         if item.number is None:
             return False
-        if item.message in self.retained:
-            return True  # it came before all else
+        if item.message in self.retained or self._is_excluded(item):
+            return True  # it came before all else, or is for the others
         is_skipped = self.skips and item.number < self._model.tail_number
         return is_skipped or self._model.is_superseded(item.number)
 
@@ -258,8 +272,9 @@ class Model:
             if isinstance(message, str):
                 self._newest_text[topic] = number
         for expectation in self.expectations.values():
-            is_for_it = expectation.conn != options.exclude and expectation.is_subscribed(topic)
-            if expectation.is_open and is_for_it:
+            may_be_told = expectation.skips and options.retain
+            is_for_it = expectation.conn != options.exclude or may_be_told
+            if expectation.is_open and is_for_it and expectation.is_subscribed(topic):
                 expectation.expected.append(publication.expected(number))
 
     def is_superseded(self, number: int, is_text_only: bool = False) -> bool:

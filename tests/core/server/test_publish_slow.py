@@ -171,6 +171,21 @@ def test_what_is_sent_to_it_alone_is_behind_the_gap_and_is_not_lost() -> None:
     assert bytes_to(A, effects) == gap + frames("mine") + rest
 
 
+def test_what_is_retained_of_the_gap_is_among_what_is_sent_to_it_alone_as_it_was_published() -> (
+    None
+):
+    server = stalled(subscribed(SKIPPING), 0, "m0")
+    for name in ("b", "c"):
+        retained = publish(f"retained {name}", options=PublishOptions(retain=True), topic=name)
+        server, _ = advance(server, [sending(f"before {name}"), Subscribe(A, name, True)])
+        server, _ = advance(server, [retained, FLUSH])
+    server, _ = advance(server, [sending("behind c")])
+    server, _ = published(server, 9)
+    server, effects = advance(server, [Writable(A)])
+    told = frames("before b", "retained b", "before c", "retained c", "behind c")
+    assert bytes_to(A, effects) == told + frames("m6", "m7", "m8", "m9")
+
+
 def test_it_may_skip_again_and_again() -> None:
     server = stalled(subscribed(SKIPPING), 0, "m0")
     sent = b""
