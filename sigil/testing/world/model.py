@@ -272,8 +272,8 @@ class Model:
             if isinstance(message, str):
                 self._newest_text[topic] = number
         for expectation in self.expectations.values():
-            may_be_told = expectation.skips and options.retain
-            is_for_it = expectation.conn != options.exclude or may_be_told
+            may_be_retained = expectation.skips and options.retain
+            is_for_it = expectation.conn != options.exclude or may_be_retained
             if expectation.is_open and is_for_it and expectation.is_subscribed(topic):
                 expectation.expected.append(publication.expected(number))
 
