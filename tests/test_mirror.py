@@ -51,7 +51,7 @@ ELSEWHERE = {
     "core/securing": "tests/core/connection/test_tls_handshake.py",
     "shell/securing": "tests/shell/test_server_tls.py",
     "shell/loop/fan_out": "tests/shell/loop/test_sockets_interrupted.py",
-    "shell/loop/tls_problems": "tests/shell/loop/test_tls_connections.py",
+    "shell/tls_problems": "tests/shell/loop/test_tls_connections.py",
     "core/broadcast/encode": "tests/core/broadcast/test_entry.py",
     "core/broadcast/announcing": "tests/core/connection/test_retained_reading.py",
     "core/http/bodies": "tests/core/http/test_response.py",

@@ -69,6 +69,7 @@ class CloseReason(IntEnum):
     TLS_HANDSHAKE_FAILED = -49
     TLS_HANDSHAKE_TIMEOUT = -50
     TLS_EXPECTED = -51
+    TLS_FAILED = -52
 
 
 class CloseInfo(NamedTuple):
@@ -193,6 +194,7 @@ CLOSE_INFO: Final = {
         400,
         1002,
     ),
+    CloseReason.TLS_FAILED: CloseInfo("TLS failed behind its handshake", 0, 1006),
 }
 
 

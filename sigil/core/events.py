@@ -29,9 +29,7 @@ Segment: TypeAlias = bytes | memoryview
 
 @final
 class TickStarted(Value):
-    """A tick has started, and the clock was read; what came in until then follows. No deadline is
-    applied before `InputRead`.
-    """
+    """A tick has started; what came in until then follows, before any deadline (`InputRead`)."""
 
     __match_args__ = ("now", "unix_time")
     __slots__ = __match_args__
@@ -122,14 +120,15 @@ class HalfClosed(Value):
 
 @final
 class ConnectionLost(Value):
-    """The connection is broken: `error` is the `errno` of the operating system."""
+    """The connection is broken: `error` is the system's `errno`, `problem` what TLS failed of."""
 
-    __match_args__ = ("conn", "error")
+    __match_args__ = ("conn", "error", "problem")
     __slots__ = __match_args__
 
-    def __init__(self, conn: Conn, error: int) -> None:
+    def __init__(self, conn: Conn, error: int, problem: str = "") -> None:
         self.conn: Final = conn
         self.error: Final = error
+        self.problem: Final = problem
 
 
 @final

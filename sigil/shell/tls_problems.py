@@ -1,18 +1,23 @@
-"""Why a TLS handshake failed, in words.
+"""Why TLS failed, in words.
 
 Theory: OpenSSL has some hundreds of reasons, named for those who wrote it. The dozen that happen
 are said here so that whoever reads the log knows what to do; any other is shown as it is.
 
 Rules: an alert is what the other end has said, and everything else is what was wrong with what it
-sent. It does not know connections.
+sent. What failed of TLS has no `errno`, though `ssl`
+calls its own number so: `loss_of` tells the two apart. It does not know what a connection is for.
 """
 
 import ssl
 from typing import Final
 
+from ..core.conn import Conn
+from ..core.events import ConnectionLost
+
 _NOT_TRUSTED: Final = (
     "it does not trust our certificate: its authority is unknown there (alert {alert})"
 )
+_BAD_RECORD: Final = "what came is no record of it: it was changed on its way, or added"
 PROBLEMS: Final = {
     "TLSV1_ALERT_UNKNOWN_CA": _NOT_TRUSTED.format(alert="unknown_ca"),
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _NOT_TRUSTED.format(alert="certificate_unknown"),
@@ -33,13 +38,18 @@ PROBLEMS: Final = {
     "UNKNOWN_PROTOCOL": "what came is no TLS",
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it has no certificate, and one is required",
     "CERTIFICATE_VERIFY_FAILED": "its certificate was not accepted",
+    "DECRYPTION_FAILED_OR_BAD_RECORD_MAC": _BAD_RECORD,
+    "BAD_RECORD_TYPE": _BAD_RECORD,
+    "PACKET_LENGTH_TOO_LONG": "a record that came is longer than TLS allows",
+    "SSLV3_ALERT_BAD_RECORD_MAC": "what we sent was changed on its way (alert bad_record_mac)",
+    "SSLV3_ALERT_UNEXPECTED_MESSAGE": "it did not expect what we sent (alert unexpected_message)",
     "INAPPROPRIATE_FALLBACK": "it could do better and does not (alert inappropriate_fallback)",
 }
 """By OpenSSL's name of the reason."""
 
 
 def problem_of(error: ssl.SSLError) -> str:
-    """Why a handshake has failed."""
+    """Why TLS has failed."""
     reason = error.reason or ""
     words = PROBLEMS.get(reason)
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -49,3 +59,10 @@ def problem_of(error: ssl.SSLError) -> str:
     if not reason or isinstance(error, ssl.SSLEOFError):
         return error.strerror or str(error)
     return f"OpenSSL says {reason}"
+
+
+def loss_of(conn: Conn, error: OSError) -> ConnectionLost:
+    """The loss of a connection of which a call has failed, with TLS or without."""
+    if isinstance(error, ssl.SSLError):
+        return ConnectionLost(conn, 0, problem_of(error))
+    return ConnectionLost(conn, error.errno or 0)

@@ -7,7 +7,7 @@ here a connection is in a phase of its own meanwhile, with a deadline like any o
 
 Rules: what was settled belongs to the peer, so that every request has it. Whoever has sent an HTTP
 request in the place of a handshake is told so in plain text; all others were told by TLS, and the
-log has the reason. It does not know certificates.
+log has the reason. The same goes for TLS that fails later on. It does not know certificates.
 """
 
 from typing import Final
@@ -20,6 +20,7 @@ from .client import IDLE_HTTP, SECURING, Client, Phase, with_incoming, with_peer
 from .context import Context, Outcome, Step
 from .requests import fail_after_outstanding
 from .responses import send_error_response
+from .websocket_end import disconnect
 
 TLS: Final = Phase.TLS
 FATAL_ALERT: Final = b"\x15\x03\x03\x00\x02\x02\x50"
@@ -48,10 +49,21 @@ def on_handshake_failed(client: Client, event: HandshakeFailed, context: Context
     if is_plain_http(event.first_bytes):
         return _refuse_plain_http(client, context)
     reason = CloseReason.TLS_HANDSHAKE_FAILED
-    note = Log(SERVER_LOG, LogLevel.INFO, f"{client.peer} closed, {reason.name}: {event.problem}")
     error = malformed(CLOSE_INFO[reason].sentence, reason)
-    client, effects = send_error_response(fail_after_outstanding(client, error), error, context)
-    return client, [note, *effects]
+    failed = fail_after_outstanding(client, error)
+    after, effects = send_error_response(failed, error, context)
+    return after, [_note(client, reason, event.problem), *effects]
+
+
+def on_tls_failed(client: Client, problem: str) -> Outcome:
+    """End a connection whose TLS has failed behind its handshake: nothing can be sent any more."""
+    outcome, effects = disconnect(client, CloseReason.TLS_FAILED)
+    return outcome, [_note(client, CloseReason.TLS_FAILED, problem), *effects]
+
+
+def _note(client: Client, reason: CloseReason, problem: str) -> Log:
+    """The line of the log that says what was wrong."""
+    return Log(SERVER_LOG, LogLevel.INFO, f"{client.peer} closed, {reason.name}: {problem}")
 
 
 def _refuse_plain_http(client: Client, context: Context) -> Step:

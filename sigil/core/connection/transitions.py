@@ -97,7 +97,7 @@ from .responses import (
 )
 from .slow_readers import on_send_queue_read
 from .subscriber import CloseState
-from .tls_handshake import on_handshake_failed
+from .tls_handshake import on_handshake_failed, on_tls_failed
 from .websocket import (
     deliver_waiting,
     on_delivered,
@@ -238,8 +238,11 @@ def on_half_closed(client: Client, event: HalfClosed, context: Context) -> Outco
 
 def on_connection_lost(client: Client, event: ConnectionLost, context: Context) -> Outcome:
     """The connection is broken: after our last response that is how some clients hang up."""
-    is_over = client.incoming.phase in (Phase.LINGER, Phase.DROPPED)
-    return disconnect(client, client.outgoing.reason if is_over else CloseReason.PEER_RESET)
+    if client.incoming.phase in (Phase.LINGER, Phase.DROPPED):
+        return disconnect(client, client.outgoing.reason)
+    if event.problem:
+        return on_tls_failed(client, event.problem)
+    return disconnect(client, CloseReason.PEER_RESET)
 
 
 # -- from the program ------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 
 from ...core.conn import Conn
 from ...core.effects import FanOut
-from ...core.events import ConnectionLost, FanOutStalled, Segment
+from ...core.events import FanOutStalled, Segment
+from ..tls_problems import loss_of
 from .connection_socket import CohortSockets, ConnectionSocket, ConnectionTable
 from .engine import Engine
 
@@ -55,7 +56,7 @@ class FanOuts:
             except OSError as error:
                 lost = connections[len(counts)].conn
                 counts.append(len(data))
-                self._engine.report(ConnectionLost(lost, error.errno or 0))
+                self._engine.report(loss_of(lost, error))
         self._report_stalled(effect, connections, counts)
         self._last = (), []
 

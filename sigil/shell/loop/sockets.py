@@ -47,6 +47,7 @@ from ...core.securing import Secured, StartTls
 from ...core.server.slots import find_client
 from ..program.handlers import Application
 from ..program.logs import write_access, write_text
+from ..tls_problems import loss_of
 from .body_turns import BodyTurns, full_read_len, share_len
 from .connection_socket import (
     ConnectionSocket,
@@ -268,7 +269,7 @@ class Sockets:
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
-            events.append(ConnectionLost(connection.conn, error.errno or 0))
+            events.append(loss_of(connection.conn, error))
             return 0
         events.append(Received(connection.conn, data) if data else connection.half_closed())
         return len(data)
@@ -336,7 +337,7 @@ class Sockets:
             self._blocked.add(connection)
             event = Stalled(conn, 0, segments)
         except OSError as error:
-            event = ConnectionLost(conn, error.errno or 0)
+            event = loss_of(conn, error)
         if event is not None:
             self._engine.report(event)
 

@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from ...core.effects import Interest
-from ...core.events import ConnectionLost, Event
+from ...core.events import Event
 from ...core.limits import Limits
 from ...core.securing import HandshakeFailed, Secured, StartTls
+from ..tls_problems import loss_of, problem_of
 from .connection_socket import ConnectionSocket
 from .poller import READABLE, Poller
-from .tls_problems import problem_of
 from .tls_socket import NotTls, TlsBuffers, TlsSocket
 
 Left = list[tuple[object, int]]
@@ -106,7 +106,7 @@ class TlsConnections:
             return [HandshakeFailed(connection.conn, problem_of(error), first_bytes)]
         except OSError as error:
             self._end(handshake)
-            return [ConnectionLost(connection.conn, error.errno or 0)]
+            return [loss_of(connection.conn, error)]
         self._end(handshake)
         return [Secured(connection.conn, tls.facts())]
 

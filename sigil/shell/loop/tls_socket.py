@@ -291,9 +291,7 @@ class TlsSocket:
         if self._held:
             self._flush()
             if len(self._held) > 2 * self._max_held_len + RECORD_ROOM:
-                raise ConnectionAbortedError(
-                    errno.ECONNABORTED, "the other end of TLS asks for answers and reads none"
-                )
+                raise ssl.SSLError(ssl.SSL_ERROR_SSL, "it asks for answers and reads none of them")
         return parts
 
     # -- sending -----------------------------------------------------------------------------------
@@ -353,8 +351,8 @@ class TlsSocket:
             while taken < end:
                 taken += self._object.write(view[taken : min(end, taken + RECORD_LEN)])
         except ssl.SSLWantReadError as error:  # it wants to negotiate again in the middle
-            raise ConnectionAbortedError(
-                errno.ECONNABORTED, "TLS would be negotiated again, which is not done"
+            raise ssl.SSLError(
+                ssl.SSL_ERROR_SSL, "it would negotiate again, which is not done"
             ) from error
         finally:
             self._settle()

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple, TypeAlias
 from ...core.conn import Conn, Ticket
 from ...core.effects import ERROR_LOG, CloseBody, Pull, SendFile
 from ...core.events import (
-    ConnectionLost,
     Event,
     FileSent,
     HandlerFailed,
@@ -31,6 +30,7 @@ from ...core.http.response import Response
 from ...core.http.sse import encode_event
 from ...core.http.validate import type_name
 from ...core.limits import Limits
+from ..tls_problems import loss_of
 from .deferred import Deferred
 from .file_bodies import FileTransfer, is_of_socket, open_response, problem_of
 from .futures import promised
@@ -257,7 +257,7 @@ class BodySources:
         except BaseException as error:
             self._close(ticket)
             if isinstance(error, OSError) and is_of_socket(error):
-                return ConnectionLost(ticket.conn, error.errno or 0)
+                return loss_of(ticket.conn, error)
             problem = problem_of(error)
             details = error_text("a file failed", error) if problem is None else problem.details
             self._fail(ticket, details or str(error))

@@ -14,6 +14,7 @@ sockets, nor when it is called.
 
 import errno
 import os
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -77,7 +78,7 @@ def problem_of(error: BaseException) -> FileProblem | None:
 
 def is_of_socket(error: OSError) -> bool:
     """True if it is the connection that failed, and not the file."""
-    return error.errno in _OF_SOCKETS
+    return error.errno in _OF_SOCKETS or isinstance(error, ssl.SSLError)
 
 
 def open_response(request: Request, response: Response, limits: Limits) -> Response:

@@ -106,6 +106,26 @@ def test_plain_http_is_told_what_the_port_expects() -> None:
     assert stats(advance_by(server, HalfClosed(CONN))[0]).closed == {"TLS_EXPECTED": 1}
 
 
+@pytest.mark.parametrize("is_idle", [True, False])
+def test_what_fails_behind_it_ends_the_connection_and_the_log_says_why(is_idle: bool) -> None:
+    server, _ = advance_by(securing(), SECURED)
+    if not is_idle:
+        server, _ = advance_by(server, Received(CONN, GET))
+    server, effects = advance_by(server, ConnectionLost(CONN, 0, "what came is no TLS"))
+    log, *others = effects
+    assert isinstance(log, Log)
+    assert log.text == "192.0.2.1:5000 closed, TLS_FAILED: what came is no TLS"
+    assert others == [Drop(CONN, is_idle), CallClose(CONN, CloseReason.TLS_FAILED)]
+    assert stats(server).closed == {"TLS_FAILED": 1}
+
+
+def test_what_fails_behind_the_last_response_is_no_end_of_its_own() -> None:
+    server, _ = advance_by(securing(), SECURED, CloseRequested(CONN, CloseReason.OK))
+    server, effects = advance_by(server, ConnectionLost(CONN, 0, "what came is no TLS"))
+    assert not any(isinstance(effect, Log) for effect in effects)
+    assert stats(server).closed == {"OK": 1}
+
+
 def test_what_looks_like_http_begins_with_a_method_and_a_space() -> None:
     assert all(map(is_plain_http, (b"GET / HTTP/1.1", b"OPTIONS * ", b"X y", b"G", b"GET")))
     assert not any(map(is_plain_http, (b"", b"get", b"G\xc3\x89T /", b"GET/ ", b"A" * 100 + b" ")))

@@ -4,13 +4,23 @@ import logging
 import select
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 
-from sigil import Callbacks, Conn, HttpServer, Limits, Request, Response, make_http_server
-from sigil.shell.loop.tls_problems import problem_of
+from sigil import (
+    Callbacks,
+    CloseReason,
+    Conn,
+    HttpServer,
+    Limits,
+    Request,
+    Response,
+    make_http_server,
+)
 from sigil.shell.loop.tls_socket import TlsSocket
+from sigil.shell.tls_problems import problem_of
 from tests.support.certificates import (
     client_context,
     issued,
@@ -226,6 +236,57 @@ def test_what_is_no_tls_is_answered_in_its_own_words(data: bytes, answer: bytes)
                 break
         assert client.ended and not client.broken
         assert bytes(client.received).startswith(answer) and bool(client.received) is bool(answer)
+
+
+RECORD = b"\x17\x03\x03\x00\x20" + bytes(32)
+"""What looks like one, and was not encrypted by anybody."""
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (RECORD, "what came is no record of it: it was changed on its way, or added"),
+        (GET, "what came is no TLS"),
+        (b"\x17\x03\x03\xff\xff", "a record that came is longer than TLS allows"),
+    ],
+    ids=["record", "plain", "long"],
+)
+def test_what_cannot_be_decrypted_is_said_in_words_and_counted(
+    caplog: pytest.LogCaptureFixture, version: ssl.TLSVersion, data: bytes, words: str
+) -> None:
+    context = client_context()
+    context.minimum_version = context.maximum_version = version
+    ends: list[CloseReason] = []
+    callbacks = Callbacks(close=lambda server, conn, reason: ends.append(reason))
+    with (
+        caplog.at_level(logging.INFO, "sigil.server"),
+        ticking(program, None, callbacks, server_context()) as server,
+        Raw(server) as raw,
+        Raw(server) as other_raw,
+    ):
+        client, other = Secure(raw, context), Secure(other_raw)
+        turn(server, client, other, until=lambda: client.tls.is_secured and other.tls.is_secured)
+        client.tls.send(GET)
+        turn(server, client, until=lambda: client.received.endswith(b"https True"))
+        raw.sock.send(data)
+        turn(server, until=lambda: bool(ends))
+        assert ends == [CloseReason.TLS_FAILED]
+        assert server.stats().closed == {"TLS_FAILED": 1}
+        assert [text for text in caplog.messages if text.endswith(f"TLS_FAILED: {words}")]
+        other.tls.send(GET)
+        turn(server, other, until=lambda: other.received.endswith(b"https True"))
+
+
+def turn(server: HttpServer, *clients: Secure, until: Callable[[], bool]) -> None:
+    """Go on at both ends until it is so."""
+    for _ in range(TURNS_MAX):
+        server.tick()
+        for client in clients:
+            client.turn()
+        if until():
+            return
+    raise AssertionError("it does not come about")
 
 
 def test_an_end_in_the_middle_of_one_frees_its_place() -> None:

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,7 @@ def test_an_error_of_the_disk_is_a_status(error: BaseException, status: int | No
 
 def test_errors_of_sockets_are_not_those_of_disks() -> None:
     assert is_of_socket(BrokenPipeError(errno.EPIPE, ""))
+    assert is_of_socket(ssl.SSLError(ssl.SSL_ERROR_SSL, "it would negotiate again"))
     assert not is_of_socket(OSError(errno.EIO, ""))
 
 
