@@ -291,7 +291,7 @@ class TlsSocket:
         if self._held:
             self._flush()
             if len(self._held) > 2 * self._max_held_len + RECORD_ROOM:
-                raise ssl.SSLError(ssl.SSL_ERROR_SSL, "it asks for answers and reads none of them")
+                raise _refusal("it asks for answers and reads none of them")
         return parts
 
     # -- sending -----------------------------------------------------------------------------------
@@ -351,9 +351,7 @@ class TlsSocket:
             while taken < end:
                 taken += self._object.write(view[taken : min(end, taken + RECORD_LEN)])
         except ssl.SSLWantReadError as error:  # it wants to negotiate again in the middle
-            raise ssl.SSLError(
-                ssl.SSL_ERROR_SSL, "it would negotiate again, which is not done"
-            ) from error
+            raise _refusal("it would negotiate again, which is not done") from error
         finally:
             self._settle()
         return taken
@@ -424,6 +422,12 @@ class TlsSocket:
             self._held += buffers.outgoing.read()
         if buffers.incoming.pending:
             self._unread = buffers.incoming.read()
+
+
+def _refusal(text: str) -> ssl.SSLError:
+    error = ssl.SSLError(ssl.SSL_ERROR_SSL, text)
+    error.library, error.reason = "SSL", ""  # OpenSSL has no name for it
+    return error
 
 
 def _eof(text: str) -> ssl.SSLEOFError:

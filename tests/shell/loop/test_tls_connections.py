@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,7 @@ from tests.support.certificates import (
     other_authority,
     server_context,
 )
+from tests.support.key_updates import KeyUpdates, logging_context
 from tests.support.requests import GET
 from tests.support.secure import Secure
 from tests.support.servers import HOST, Raw, end, settle, ticking
@@ -276,6 +278,37 @@ def test_what_cannot_be_decrypted_is_said_in_words_and_counted(
         assert [text for text in caplog.messages if text.endswith(f"TLS_FAILED: {words}")]
         other.tls.send(GET)
         turn(server, other, until=lambda: other.received.endswith(b"https True"))
+
+
+def test_whoever_floods_key_updates_and_reads_nothing_is_dropped(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    server = make_http_server(
+        program, limits=Limits(max_tls_held_len=1_024), ssl_context=server_context()
+    )
+    with caplog.at_level(logging.INFO, "sigil.server"), socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+        listener.bind((HOST, 0))
+        listener.listen()
+        server.listen(listener)
+        port = listener.getsockname()[1]
+        with Raw(port, receive_buffer=4_096) as raw, Raw(port) as other_raw:
+            client, other = Secure(raw, logging_context(tmp_path / "keys")), Secure(other_raw)
+            turn(server, client, until=lambda: client.tls.is_secured)
+            (cipher, _, _) = client.tls.ssl_object.cipher() or ("", "", 0)
+            updates = KeyUpdates(tmp_path / "keys", cipher)
+            for _ in range(TURNS_MAX):
+                if server.stats().closed:
+                    break
+                raw.send(updates.make(50))
+                server.tick()
+            assert server.stats().closed == {"TLS_FAILED": 1}
+            reason = "TLS_FAILED: it asks for answers and reads none of them"
+            assert [text for text in caplog.messages if text.endswith(reason)]
+            turn(server, other, until=lambda: other.tls.is_secured)
+            other.tls.send(GET)
+            turn(server, other, until=lambda: other.received.endswith(b"https True"))
+        end(server)
 
 
 def turn(server: HttpServer, *clients: Secure, until: Callable[[], bool]) -> None:
