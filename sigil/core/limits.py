@@ -151,8 +151,9 @@ class Limits(NamedTuple):
     1009 beyond, before the payload is read.
     """
     max_ws_piece_len: int = 65_536
-    """Bytes of a piece of a longer message, where the program takes it so (`ws_fragment`): as many
-    as are read at once. The pieces that wait for the program are held as messages are.
+    """Bytes of a piece of a longer message, inflated and in UTF-8, where the program takes it so
+    (`ws_fragment`); a character that would be cut is in the next one. Python holds a text with up
+    to four bytes a character. The pieces that wait for the program are held as messages are.
     """
     max_ws_streamed_len: int = 2**31 - 1
     """Bytes of a whole message, or of a frame, that the program takes in pieces, compressed or not:

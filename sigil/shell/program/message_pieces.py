@@ -13,7 +13,7 @@ core, blocks may follow a final block (RFC 7692 section 7.2.3.4). It does not kn
 """
 
 import zlib
-from codecs import getincrementaldecoder
+from codecs import utf_8_decode
 from collections.abc import Iterable
 
 from ...core.conn import Conn
@@ -35,8 +35,6 @@ from ...core.websocket.fragments import (
 )
 from ...core.websocket.frames import Opcode
 
-_Utf8 = getincrementaldecoder("utf-8")
-
 
 class BadPieces(Exception):
     """What came is no deflate, no text, or too long."""
@@ -50,13 +48,13 @@ class Inflater:
     """One compressed message that is under way."""
 
     __slots__ = (
-        "_given_len", "_has_end", "_input", "_is_drained", "_made", "_max_len", "_piece_len",
-        "_remaining", "_stream", "_stream_count", "_text", "_window",
+        "_given_len", "_has_end", "_input", "_is_drained", "_is_text", "_made", "_max_len",
+        "_piece_len", "_remaining", "_stream", "_stream_count", "_window",
     )  # fmt: skip
 
     def __init__(self, opcode: Opcode, limits: Limits) -> None:
         self._piece_len, self._max_len = limits.max_ws_piece_len, limits.max_ws_streamed_len
-        self._text = _Utf8() if opcode is Opcode.TEXT else None
+        self._is_text = opcode is Opcode.TEXT
         self._input = b""
         self._has_end = False
         """All of it has come."""
@@ -87,12 +85,10 @@ class Inflater:
         """
         has_more = self._inflate()
         if len(self._made) > self._piece_len:
-            piece, self._made = self._made[: self._piece_len], self._made[self._piece_len :]
-            return self._as_piece(piece, False), True
+            return self._take_piece(False), True
         if has_more or not self._has_end:
             return None, has_more
-        piece, self._made = self._made, b""
-        return self._as_piece(piece, True), False
+        return self._take_piece(True), False
 
     def _inflate(self) -> bool:
         """Make a piece and a byte, if there is as much; True if there is more to be made."""
@@ -131,16 +127,20 @@ class Inflater:
         if self._has_end and self._is_drained and not (self._input or self._stream.eof):
             raise BadPieces(BAD_DEFLATE)
 
-    def _as_piece(self, piece: bytes, is_final: bool) -> Message | Fragment:
-        """These bytes as a piece, or as the whole message if they are all of it."""
-        is_first = not self._given_len
-        self._given_len += len(piece)
+    def _take_piece(self, is_final: bool) -> Message | Fragment:
+        """The next piece, or the whole message if that is all of it; of a text, the beginning of a
+        character stays.
+        """
+        is_first, piece = not self._given_len, self._made[: self._piece_len]
         data: str | bytes = piece
-        if self._text is not None:
+        length = len(piece)
+        if self._is_text:
             try:
-                data = self._text.decode(piece, is_final)
+                data, length = utf_8_decode(piece, "strict", is_final)
             except UnicodeDecodeError:
                 raise BadPieces(BAD_TEXT) from None
+        self._made = self._made[length:]
+        self._given_len += length
         if is_first and is_final:
             return data
         return Fragment(data, is_first, is_final, self._remaining)

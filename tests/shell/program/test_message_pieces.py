@@ -6,7 +6,7 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sigil import Callbacks, CloseReason, Conn, Deferred, Fragment, HttpServer, Limits
@@ -14,7 +14,8 @@ from sigil.core.conn import Conn as AnyConn
 from sigil.core.parse_result import Malformed
 from sigil.core.websocket.compression import deflate, inflate
 from sigil.core.websocket.fragments import CompressedFragment
-from sigil.core.websocket.frames import Opcode, encode_masked
+from sigil.core.websocket.frames import FrameRules, Opcode, encode_masked
+from sigil.core.websocket.messages import BETWEEN_MESSAGES, receive_data
 from sigil.shell.program.message_pieces import BadPieces, MessagePieces
 from sigil.testing import Client
 from tests.support.servers import pump, ticking
@@ -51,6 +52,11 @@ def inflated(
     return made
 
 
+def byte_len(data: str | bytes) -> int:
+    """Bytes of a piece, as they are sent uncompressed."""
+    return len(data.encode() if isinstance(data, str) else data)
+
+
 def joined(made: list[object]) -> Any:
     """The message that these are the pieces of, which must be in order."""
     if len(made) == 1 and isinstance(made[0], str | bytes):
@@ -59,7 +65,7 @@ def joined(made: list[object]) -> Any:
     assert len(fragments) == len(made) > 1
     assert [piece.is_first for piece in fragments] == [True] + [False] * (len(made) - 1)
     assert [piece.is_final for piece in fragments] == [False] * (len(made) - 1) + [True]
-    assert all(len(piece) <= 16 for piece in fragments)
+    assert all(byte_len(piece.data) <= 16 for piece in fragments)
     content = fragments[0].data
     for piece in fragments[1:]:
         content += piece.data  # type: ignore[operator]
@@ -79,6 +85,31 @@ def test_the_pieces_are_the_message(content: str | bytes, cut: int) -> None:
     made = inflated(deflate(payload, 15), SMALL, cut, opcode)
     assert joined(made) == content
     assert (len(made) == 1) == (len(payload) <= 16)
+
+
+@given(st.text("a\xe9\u20ac\U0001f600", max_size=60), st.integers(1, 40), st.integers(0, 100))
+@example("abcdefghijklmn\U0001f600" * 3, 40, 0)
+def test_the_pieces_of_a_text_are_the_same_when_it_is_compressed(
+    content: str, cut: int, cut_at: int
+) -> None:
+    payload = content.encode()
+    rules = FrameRules(1_000, 1_000, piece_len=16)
+    frames = encode_masked(Opcode.TEXT, payload[:cut_at], KEY, fin=False)
+    frames += encode_masked(Opcode.CONTINUATION, payload[cut_at:], KEY)
+    _, items, error = receive_data(BETWEEN_MESSAGES, frames, rules)
+    made = inflated(deflate(payload, 15), SMALL, cut, Opcode.TEXT)
+    assert error is None and list(map(data_of, items)) == list(map(data_of, made))
+
+
+def data_of(item: object) -> object:
+    """What is in a message, or in a piece of one."""
+    return item.data if isinstance(item, Fragment) else item
+
+
+def test_a_character_that_would_be_cut_is_in_the_next_piece() -> None:
+    text_of = "abcdefghijklmn\U0001f600" * 2
+    made = inflated(deflate(text_of.encode(), 15), SMALL, 99, Opcode.TEXT)
+    assert list(map(data_of, made)) == [text_of[:14], text_of[14:27], text_of[27:]]
 
 
 def test_blocks_may_follow_a_final_block_and_refer_back() -> None:
