@@ -15,7 +15,16 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ACCEPTED, NO_SKIPS
-from tests.tools import TOOLS, missing_packages, need, path_of
+from tests.tools import (
+    MODULES,
+    TOOLS,
+    Tool,
+    has_module,
+    missing_packages,
+    need,
+    need_module,
+    path_of,
+)
 
 HERE = Path(__file__).resolve().parent
 SKIP = 'pytest.skip("no such tool")'
@@ -118,9 +127,21 @@ def test_what_is_missing_is_named_by_its_packages_before_anything_is_installed(
         timeout=60,
         check=True,
     )
-    assert done.stdout.split() == [
-        package for name, tool in TOOLS.items() if name != "curl" for package in tool.packages
-    ]
+    missing = [tool for name, tool in TOOLS.items() if name != "curl"]
+    missing += [tool for name, tool in MODULES.items() if not has_module(name)]
+    assert done.stdout.split() == [package for tool in missing for package in tool.packages]
+
+
+def test_a_part_of_python_that_is_not_there_skips_who_needs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(MODULES, "parts", Tool(("no_such_module",), ("python3-parts",)))
+    monkeypatch.setitem(MODULES, "json", Tool(("json",), ("python3-json",)))
+    assert "python3-parts" in missing_packages() and "python3-json" not in missing_packages()
+    words = r"^this Python has no parts \(Debian's has it in python3-parts\)$"
+    with pytest.raises(pytest.skip.Exception, match=words):
+        need_module("parts")
+    need_module("json")
 
 
 def test_a_tool_that_is_not_there_skips_who_needs_it(

@@ -1,4 +1,5 @@
-"""The programs that tests need besides Python, and where each comes from.
+"""The programs that tests need besides Python, the parts that not every Python has, and where each
+comes from.
 
 Theory: a test that needs a program says so by its name in `TOOLS`, and is skipped where it is not
 installed.  What has it is said here and nowhere else: `python3 tests/tools.py` prints the Debian
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -40,6 +42,10 @@ TOOLS = {
     "npm": Tool(("npm",), ("npm",)),
     "openssl": Tool(("openssl",), ("openssl",)),
 }
+MODULES = {"tkinter": Tool(("_tkinter",), ("python3-tk",))}
+"""Parts of Python that are a package of their own for Debian's python3: the module without which
+each is none. A Python that was built without it cannot be helped by that package.
+"""
 SYSTEM_PATHS = ("/usr/local/sbin", "/usr/sbin")
 """Where servers are that the PATH of who is not root may leave out."""
 
@@ -67,14 +73,25 @@ def needs(name: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(path_of(name) is None, reason=f"{name} is not installed")
 
 
+def has_module(name: str) -> bool:
+    """True if this Python has that part."""
+    return all(find_spec(module) is not None for module in MODULES[name].names)
+
+
+def need_module(name: str) -> None:
+    """None if this Python has that part; else the test is skipped."""
+    import pytest
+
+    if not has_module(name):
+        packages = " ".join(MODULES[name].packages)
+        pytest.skip(f"this Python has no {name} (Debian's has it in {packages})")
+
+
 def missing_packages() -> list[str]:
-    """The Debian packages of all tools that are not installed."""
-    return [
-        package
-        for name, tool in TOOLS.items()
-        if path_of(name) is None
-        for package in tool.packages
-    ]
+    """The Debian packages of all tools that are not installed, and of what this Python lacks."""
+    missing = [tool for name, tool in TOOLS.items() if path_of(name) is None]
+    missing += [tool for name, tool in MODULES.items() if not has_module(name)]
+    return [package for tool in missing for package in tool.packages]
 
 
 if __name__ == "__main__":

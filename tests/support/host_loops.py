@@ -28,7 +28,7 @@ import sigil.hosts.trio_guest
 from sigil import HttpServer
 from sigil.hosts.hosting import end_now, seconds_left
 from sigil.hosts.pygame import tick_until
-from tests.tools import need
+from tests.tools import need, need_module
 
 Frame = Callable[[], bool]
 """Called by the loop; False when it has seen enough."""
@@ -265,7 +265,8 @@ NEEDS_DISPLAY = ("tk", "matplotlib")
 
 @contextmanager
 def display() -> Iterator[None]:
-    """An X display that nobody sees, as DISPLAY."""
+    """An X display that nobody sees, as DISPLAY, for what is made with tkinter."""
+    need_module("tkinter")
     end, ours = os.pipe()
     command = [
         need("Xvfb"),
