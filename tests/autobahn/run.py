@@ -2,7 +2,7 @@
 
     python tests/autobahn/run.py [--cases '1.*,2.*'] [--sample] [--compression]
                                  [--server 'COMMAND with {port}'] [--suite autobahn|kosoku]
-                                 [--report FOLDER] [--time-limit SECONDS]
+                                 [--report FOLDER] [--time-limit SECONDS] [--tls]
 
 Theory: the suite is the field's own judge of a WebSocket server, independent of this code. It
 connects once per case, says something right or wrong, and gives two verdicts: of what the server
@@ -16,7 +16,7 @@ never into the tree. `autobahntestsuite` is the original and runs under Python 2
 `python2.7`, or pyenv's); `kosoku` runs the same case files under today's Python. Without --suite
 the original is taken where there is a Python 2.7. Sections 1 to 7, 9 and 10 take either half a
 minute; 12 and 13 (--compression) are far more work: five minutes for kosoku, over ten for the
-original.
+original. With --tls all of it goes over TLS, which kosoku does not speak.
 
 Rules: everything is on 127.0.0.1 and bounded in time; what is started is ended by its pid. A server
 under test gets its port in place of {port}; it must accept within 10 seconds. The suite's own
@@ -258,9 +258,13 @@ def choose_suite(name: str) -> Suite:
     ]()
 
 
-def suite_arguments(suite: Suite, cases: Sequence[str], port: int, folder: Path) -> tuple[str, ...]:
+def suite_arguments(
+    suite: Suite, cases: Sequence[str], port: int, folder: Path, is_tls: bool
+) -> tuple[str, ...]:
     """What the suite is told: the original by a file, the other by its command line."""
     if suite.name == "kosoku":
+        if is_tls:
+            raise RunError("kosoku speaks no TLS: choose --suite autobahn")
         return (
             f"{HOST}:{port}",
             "-o",
@@ -269,7 +273,7 @@ def suite_arguments(suite: Suite, cases: Sequence[str], port: int, folder: Path)
         )
     spec = {
         "outdir": str(folder),
-        "servers": [{"agent": "server", "url": f"ws://{HOST}:{port}"}],
+        "servers": [{"agent": "server", "url": f"{'wss' if is_tls else 'ws'}://{HOST}:{port}"}],
         "cases": list(cases),
         "exclude-cases": [],
         "exclude-agent-cases": {},
@@ -279,11 +283,9 @@ def suite_arguments(suite: Suite, cases: Sequence[str], port: int, folder: Path)
     return ("-m", "fuzzingclient", "-s", str(path))
 
 
-def run_suite(
-    suite: Suite, cases: Sequence[str], port: int, folder: Path, time_limit_s: float
-) -> str:
+def run_suite(suite: Suite, arguments: Sequence[str], folder: Path, time_limit_s: float) -> str:
     """Runs the cases to their end; what the suite said."""
-    command = (*suite.command, *suite_arguments(suite, cases, port, folder))
+    command = (*suite.command, *arguments)
     try:
         result = subprocess.run(
             command,
@@ -330,13 +332,12 @@ def wait_until_it_accepts(process: subprocess.Popen[bytes], port: int) -> None:
 
 
 @contextmanager
-def serving(command: str, time_limit_s: float) -> Iterator[int]:
+def serving(command: str, time_limit_s: float, is_tls: bool) -> Iterator[int]:
     """The server under test, ended by its pid whatever happens; yields its port."""
-    port = free_port()
-    default = shlex.join(
-        (sys.executable, str(HERE / "echo_server.py"), "{port}", str(int(time_limit_s) + 60))
-    )
-    words = shlex.split((command or default).replace("{port}", str(port)))
+    port, life_s = free_port(), str(int(time_limit_s) + 60)
+    default = (sys.executable, str(HERE / "echo_server.py"), "{port}", life_s)
+    more = ("--tls",) if is_tls else ()
+    words = shlex.split((command or shlex.join((*default, *more))).replace("{port}", str(port)))
     path = os.pathsep.join((str(REPOSITORY), os.environ.get("PYTHONPATH", "")))
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
@@ -458,6 +459,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--server", default="", help="a command with {port} in it; without it, echo_server.py"
     )
     parser.add_argument("--suite", choices=("autobahn", "kosoku"), default="")
+    parser.add_argument(
+        "--tls", action="store_true", help="over TLS, which a --server has to speak then"
+    )
     parser.add_argument("--report", type=Path, help="keep the suite's reports in this folder")
     parser.add_argument(
         "--time-limit", type=float, default=1800.0, help="for the whole run, in seconds"
@@ -469,9 +473,10 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     """One run, printed; its exit status."""
     suite = choose_suite(options.suite)
     wanted = chosen_cases(options.cases, options.sample, options.compression)
-    with serving(options.server, options.time_limit) as port:
+    with serving(options.server, options.time_limit, options.tls) as port:
+        arguments = suite_arguments(suite, wanted, port, folder, options.tls)
         began = time.monotonic()
-        said = run_suite(suite, wanted, port, folder, options.time_limit)
+        said = run_suite(suite, arguments, folder, options.time_limit)
         took_s = time.monotonic() - began
     cases = read_cases(folder, said)
     print(f"{suite.name}: {len(cases)} cases in {took_s:.0f} s")

@@ -24,6 +24,8 @@ EVO_CASES = ("1.1.6", "1.2.8", "2.10", "5.19", "7.7.1", "9.1.6")
 """What a face may do wrong of its own: text, binary and large messages, and the end. Both servers
 are the same but for that.
 """
+TLS_CASES = ("1.1.6", "1.1.8", "2.6", "2.10", "5.19", "7.1.4", "7.3.1", "7.7.1", "9.1.6")
+"""What TLS may do wrong: octet by octet, what is large, and the end."""
 CLIENT_CASES = ("1.1.6", "1.2.8", "2.10", "3.2", "4.1.3", "5.15", "5.19", "6.2.3", "7.9.5")
 """What a client may do wrong: answer before an end, fail in time, and take every form of a message.
 """
@@ -57,6 +59,13 @@ def test_the_echo_mode_of_the_evo_runtime_is_as_good() -> None:
     done = run("--cases", ",".join(EVO_CASES), "--server", server)
     judged = re.search(r"^\w+: (\d+) cases", done.stdout, re.MULTILINE)
     assert judged is not None and int(judged[1]) == len(EVO_CASES)
+    assert done.returncode == 0, done.stdout
+
+
+def test_over_tls_it_is_as_good() -> None:
+    done = run("--tls", "--suite", "autobahn", "--cases", ",".join(TLS_CASES))
+    judged = re.search(r"^\w+: (\d+) cases", done.stdout, re.MULTILINE)
+    assert judged is not None and int(judged[1]) == len(TLS_CASES), done.stdout
     assert done.returncode == 0, done.stdout
 
 
