@@ -53,7 +53,12 @@ from ..shell.client.response import ClientResponse
 from ..shell.client.settings import parse_uri, set_proxy
 from ..shell.client.websocket import WebSocket, WebSocketCallbacks
 from ..shell.client.websocket_async import AsyncWebSocket
-from ..shell.client.websocket_errors import WebSocketClosed, WebSocketRefused, WebSocketTimeout
+from ..shell.client.websocket_errors import (
+    MessageTooLarge,
+    WebSocketClosed,
+    WebSocketRefused,
+    WebSocketTimeout,
+)
 from ..shell.client.ws_connect import ws_connect
 from ..shell.program.deferred import Deferred
 from ..shell.records import document_fields
@@ -78,6 +83,7 @@ __all__ = [
     "Deferred",
     "Gap",
     "HttpStatusError",
+    "MessageTooLarge",
     "ProtocolError",
     "ProxyError",
     "ReadTimeout",

@@ -6,10 +6,11 @@ into facts (`core.broadcast.upstream`), and the core of the server is advanced b
 connection is lost the server goes on with what it has, and the next one goes on behind it.
 
 Rules: one attempt at a time, after delays that grow (`Backoff`), without an end: an origin that is
-not there, or answers 404, may be there tomorrow. What is wrong is logged when it begins, and when
-it is over. An upstream that sends no positions is followed all the same: then those that clients
-are sent are the relay's own, and each loss of the connection is a gap. It does not know what the
-server answers its clients.
+not there, or answers 404, may be there tomorrow. A message that is longer than the relay takes is a
+gap: behind the position before it, it would come again and again. What is wrong is logged when it
+begins, and when it is over. An upstream that sends no positions is followed all the same: then
+those that clients are sent are the relay's own, and each loss of the connection is a gap. It does
+not know what the server answers its clients.
 """
 
 import logging
@@ -17,15 +18,17 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Protocol
 
-from ..client import Client, ClientError, parse_uri
+from ..client import Client, ClientError, MessageTooLarge, parse_uri
 from ..core.broadcast.upstream import (
     Following,
     UpstreamEvent,
     UpstreamJoined,
     UpstreamPublished,
     make_following,
+    passed_over,
     position_of,
     read_messages,
     reconnected,
@@ -45,8 +48,8 @@ _LOG = logging.getLogger(SERVER_LOG)
 
 RELAY_QUERY = "sigil-relay=1"
 MESSAGE_LEN_MAX = 2**26
-"""Bytes of a message of the origin, at most: one that is longer would end the connection again and
-again. What does not fit on the ring of the edge is a gap.
+"""Bytes of a message of the origin, at most, which are held once. One that is longer is a gap, and
+so is one that does not fit on the ring of the edge.
 """
 RETRY_AFTER = "1"
 """Seconds after which a client is to ask again, while there is no stream yet."""
@@ -69,6 +72,9 @@ class Observer(Protocol):
 
     def received(self, message: str | bytes) -> None:
         """A message has come."""
+
+    def refused(self) -> None:
+        """A message that comes next is longer than is taken; `ended` follows."""
 
     def ended(self, why: str) -> None:
         """It is over, or did not come about."""
@@ -93,6 +99,7 @@ class Relay:
         verify: object = True,
         ssl_context: object = None,
         proxy: str | bool | None = None,
+        max_message_len: int = MESSAGE_LEN_MAX,
         connect: Connect | None = None,
     ) -> None:
         self._uri = _checked(url)
@@ -100,7 +107,7 @@ class Relay:
         self._topics, self._history = tuple(topics), history
         self._headers = tuple(headers)
         self._backoff = backoff
-        self._connect = connect or connect_by_websocket
+        self._connect = connect or partial(connect_by_websocket, max_message_len=max_message_len)
         self._name = os.urandom(8).hex()
         self._others: tuple[str, ...] = ()
         limits = server.state.limits
@@ -218,6 +225,16 @@ class Relay:
         if attempt is self._attempt:
             self._received.append(message)
 
+    def refused(self, attempt: "_Attempt") -> None:
+        """A message is longer than is taken: the stream goes on behind it, with a gap."""
+        if attempt is not self._attempt:
+            return
+        self._publish()
+        self._following, gap = passed_over(self._following)
+        if gap is not None:
+            self._server._publish_upstream([gap])
+            self._count(gap)
+
     def ended(self, attempt: "_Attempt", why: str) -> None:
         """A connection is over: what came over it is published, and the next one is due."""
         if attempt is not self._attempt:
@@ -297,6 +314,10 @@ class _Attempt:
         """A message has come."""
         self._relay.received(self, message)
 
+    def refused(self) -> None:
+        """A message that comes next is longer than is taken."""
+        self._relay.refused(self)
+
     def ended(self, why: str) -> None:
         """It is over, or did not come about."""
         self._relay.ended(self, why)
@@ -317,7 +338,11 @@ def _authority(uri: Uri) -> str:
 
 
 def connect_by_websocket(
-    client: Client, url: str, headers: Headers, observer: Observer
+    client: Client,
+    url: str,
+    headers: Headers,
+    observer: Observer,
+    max_message_len: int = MESSAGE_LEN_MAX,
 ) -> Connection:
     """A WebSocket to an origin, which is not opened again when it is lost."""
     from ..client import WebSocketCallbacks, ws_connect
@@ -326,6 +351,8 @@ def connect_by_websocket(
 
     def failed(ws: Any, error: BaseException) -> None:
         reasons[:] = [str(error)]
+        if isinstance(error, MessageTooLarge):
+            observer.refused()
 
     def closed(ws: Any, code: int, reason: str, retry_after: float | None) -> None:
         ending = f"closed with {code}" + (f": {reason}" if reason else "")
@@ -343,7 +370,7 @@ def connect_by_websocket(
         client=client,
         callbacks=callbacks,
         reconnect=False,
-        limits=WebSocketLimits(max_message_len=MESSAGE_LEN_MAX),
+        limits=WebSocketLimits(max_message_len=max_message_len),
     )
 
 
@@ -354,6 +381,7 @@ def relay(server: HttpServer, url: str, **options: Any) -> Relay:
 
     `topics` and `history` are asked for in the query, as `ws_connect` does; `headers` are sent with
     the handshake, and `verify`, `ssl_context` and `proxy` are those of `Client`. `backoff` has the
-    delays between attempts. ValueError for an address that is none.
+    delays between attempts. A message of more than `max_message_len` bytes is a gap. ValueError for
+    an address that is none.
     """
     return Relay(server, url, **options)

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from sigil import ALL_TOPICS, HttpServer, Request, Response, SendStatus
+from sigil import (
+    ALL_TOPICS,
+    HttpServer,
+    Limits,
+    Request,
+    Response,
+    SendStatus,
+    make_http_server,
+)
 from sigil.client import Client
 from sigil.core.client.websocket_retry import Backoff
 from sigil.relay import Relay, relay
@@ -215,3 +223,42 @@ def test_a_relay_that_is_closed_follows_no_more_and_the_server_goes_on() -> None
 def test_what_is_no_address_of_an_origin_is_refused(url: str) -> None:
     with ticking() as server, pytest.raises(ValueError, match=r"\w+ "):
         relay(server, url)
+
+
+def test_a_message_that_is_longer_than_the_relay_takes_is_a_gap(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING), edge() as (server, follower, origin):
+        origin.say("\0position:7-2", "\0next:7-3", "one", '\0next:7-4 0 "a"')
+        origin.observers[-1].refused()
+        origin.end("a message is longer than 9 bytes")
+        pump(server, lambda: len(origin.urls) == 2)
+        assert origin.urls[1] == "ws://origin.example/live?after=7-4&sigil-relay=1"
+        origin.say("\0position:7-4", "\0next:7-5", "three")
+        pump(server, lambda: follower.status.messages == 2)
+        assert lines_of(server, "7-3") == [
+            {"gap": {"after": "7-3", "position": "7-4", "missed": 1}},
+            {"position": "7-5", "text": "three"},
+            {"position": "7-5"},
+        ]
+        origin.observers[0].refused()
+    assert "a gap: ws://origin.example/live goes on at 7-4" in caplog.text
+
+
+def test_an_origin_is_followed_behind_a_message_that_is_too_long() -> None:
+    """With a real origin."""
+
+    def app(request: Request) -> Response:
+        return Response.upgrade(topics=ALL_TOPICS, after=request.args.get("after"))
+
+    origin = make_http_server(app, port=0, limits=Limits(history_messages=100))
+    with origin.serve_in_thread(), ticking() as server:
+        url = f"ws://127.0.0.1:{origin.port}/"
+        follower = relay(server, url, max_message_len=100, backoff=AT_ONCE)
+        pump(server, lambda: follower.status.has_stream)
+        for message in ("one", "x" * 101, "three"):
+            origin.broadcast(message, topic="a")
+        pump(server, lambda: follower.status.messages == 2)
+        assert (follower.status.gaps, follower.status.connections) == (1, 2)
+        assert follower.status.position == origin.position()
+        follower.close()

@@ -30,13 +30,16 @@ RetainedThere: TypeAlias = tuple[int, str | None, bytes]
 @final
 class UpstreamJoined(Value):
     """The stream of an upstream begins here, or goes on behind a gap: at the position before its
-    message `number` in this epoch. `retained` is all that it retains, in order, published before.
+    message `number` in this epoch. `retained` is all that it retains, in order, published before;
+    None: what was retained here stays so, since only what is missing is not known.
     """
 
     __match_args__ = ("epoch", "number", "retained")
     __slots__ = __match_args__
 
-    def __init__(self, epoch: int, number: int, retained: tuple[RetainedThere, ...] = ()) -> None:
+    def __init__(
+        self, epoch: int, number: int, retained: tuple[RetainedThere, ...] | None = ()
+    ) -> None:
         self.epoch: Final = epoch
         self.number: Final = number
         self.retained: Final = retained
@@ -135,6 +138,24 @@ def reconnected(following: Following) -> Following:
         has_started=False,
         is_labelled=False,
     )
+
+
+def passed_over(following: Following) -> tuple[Following, UpstreamJoined | None]:
+    """The upstream behind the message that it was about to send, which is too long to be taken over
+    any connection, and a gap in its place. None if that has no position to come back behind.
+
+    Of what is retained nothing comes behind such a message: the stream begins with what has come.
+    """
+    label = following.label
+    if label is None or following.is_numbered_here or not following.has_started:
+        return following, None
+    following = following.replace(label=None)
+    if following.starting_at is not None:
+        return _joined(following)
+    if following.number is None or label.number < following.number:
+        return following, None
+    number = label.number + 1
+    return following.replace(number=number), UpstreamJoined(following.epoch, number, None)
 
 
 def position_of(following: Following) -> str:

@@ -18,7 +18,9 @@ class WebSocketLimits(NamedTuple):
     """What one WebSocket of a client may hold, and how long it waits."""
 
     max_message_len: int = 2**24
-    """Bytes of a message that is received, decompressed. Close code 1009 beyond."""
+    """Bytes of a message that is received, decompressed. Beyond, the WebSocket is closed with 1009
+    and for good: `MessageTooLarge`.
+    """
     max_small_fragments: int = 4_096
     """Continuation frames of one message beyond one for every `min_fragment_len` bytes of it: empty
     ones could come without end. Close code 1008 beyond.

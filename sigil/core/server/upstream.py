@@ -44,7 +44,10 @@ def upstream_joined(
     """The server when the stream of its upstream begins or goes on behind a gap: everybody who is
     subscribed is told so.
     """
-    return _take_over(server, event.epoch, event.number, event.retained, parse)
+    retained = event.retained
+    if retained is None:
+        retained = _retained_here(server) if _follows(server, event.epoch) else ()
+    return _take_over(server, event.epoch, event.number, retained, parse)
 
 
 def upstream_published(
@@ -138,15 +141,20 @@ def _publish_gap(
     number, which is longer than the ring.
     """
     server, effects = publish_messages(server, Publish(tuple(group)), parse)
-    ring, retained = server.broadcast.ring, server.broadcast.retained
-    kept = [
-        (max(0, public_number(ring.numbering, message.number)), topic, message.frame)
-        for topic, message in retained.messages.items()
-    ]
+    kept = _retained_here(server)
     text = f"message {number} of the upstream was not broadcast"
     line = Log(SERVER_LOG, LogLevel.WARNING, f"{text}: Limits.outgoing_buffer_sz is less")
-    server, more = _take_over(server, ring.epoch, number + 1, kept, parse)
+    server, more = _take_over(server, server.broadcast.ring.epoch, number + 1, kept, parse)
     return server, [*effects, line, *more]
+
+
+def _retained_here(server: Server) -> tuple[RetainedThere, ...]:
+    """What is retained, as the upstream would tell it."""
+    ring, retained = server.broadcast.ring, server.broadcast.retained
+    return tuple(
+        (max(0, public_number(ring.numbering, message.number)), topic, message.frame)
+        for topic, message in retained.messages.items()
+    )
 
 
 def _take_over(

@@ -62,7 +62,7 @@ from .client import Client
 from .errors import ProtocolError
 from .response import ClientResponse
 from .takeover import Line
-from .websocket_errors import WebSocketClosed, WebSocketRefused
+from .websocket_errors import MessageTooLarge, WebSocketClosed, WebSocketRefused
 
 LOST = 1006
 BUSY = 1013
@@ -288,7 +288,9 @@ class WebSocketConnection:
         error = None
         if ended.error is not None:
             message = f"{self._url}: {ended.error.message}"
-            error = WebSocketClosed(ended.code, ended.reason, message)
+            is_too_large = ended.error.reason is CloseReason.WS_OVERSIZE_FRAME
+            kind = MessageTooLarge if is_too_large else WebSocketClosed
+            error = kind(ended.code, ended.reason, message)
         self._set_deadline()
         self._end(Ending(ended.code, ended.reason, error))
 

@@ -38,5 +38,11 @@ class WebSocketClosed(ConnectionClosed):
         self.reason = reason
 
 
+class MessageTooLarge(WebSocketClosed):
+    """The server has sent a message that is longer than `WebSocketLimits.max_message_len`. The
+    WebSocket is over for good: whoever comes back to the same position is sent it again.
+    """
+
+
 class WebSocketTimeout(ClientError, TimeoutError):
     """What was waited for did not come in time."""

@@ -259,13 +259,12 @@ class MessageSide(Reconnecting):
         return None
 
     def _open(self, message: Message | CompressedMessage) -> Message | None:
-        """The message, decompressed; None if it cannot be, which ends the connection."""
+        """The message, decompressed; None if it cannot be, which ends the WebSocket."""
         if not isinstance(message, CompressedMessage):
             return message
         opened = decompress(message, self.settings.limits.max_message_len)
         if isinstance(opened, Malformed):
             self._inbox.clear()
-            self._received_position = self._position  # what was behind it is asked for again
             if self._connection is not None:
                 self._connection.fail(opened)
             return None

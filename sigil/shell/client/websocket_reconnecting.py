@@ -9,9 +9,11 @@ then, and a connection asks for what comes behind the last position that was rec
 that was published is lost or received twice, but for what the server has no longer, of which a
 `Gap` tells.
 
-Rules: everything happens on the thread that ticks the client, between two steps of its core. There
-is one timer at a time: for the handshake, for silence, or for the next attempt. It does not know
-what the program does with facts and events: the class above does.
+Rules: a message that is longer than this client takes ends the WebSocket for good, since what comes
+behind the last position begins with it. Everything happens on the thread that ticks the client,
+between two steps of its core. There is one timer at a time: for the handshake, for silence, or for
+the next attempt. It does not know what the program does with facts and events: the class above
+does.
 """
 
 import os
@@ -44,7 +46,7 @@ from ...core.websocket.fragments import CompressedMessage, Message
 from .alarms import Alarm
 from .client import Client
 from .websocket_connection import Ending, WebSocketConnection, clock
-from .websocket_errors import WebSocketTimeout
+from .websocket_errors import MessageTooLarge, WebSocketTimeout
 from .websocket_settings import WebSocketSettings
 
 
@@ -142,7 +144,8 @@ class Reconnecting:
         self.error = ending.error
         has_opened = self._machine.has_opened
         is_refused = ending.is_refused and not has_opened
-        may_retry = self.settings.reconnects and self.client.running and not is_refused
+        is_hopeless = is_refused or isinstance(ending.error, MessageTooLarge)
+        may_retry = self.settings.reconnects and self.client.running and not is_hopeless
         is_open, lived = self._machine.state is StreamState.OPEN, clock() - self._opened_at
         self._step(
             Happening(

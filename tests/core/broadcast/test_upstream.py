@@ -10,6 +10,7 @@ from sigil.core.broadcast.upstream import (
     UpstreamJoined,
     UpstreamPublished,
     make_following,
+    passed_over,
     position_of,
     read_messages,
     reconnected,
@@ -156,3 +157,28 @@ def _numbers(events: list[UpstreamEvent]) -> list[object]:
         else:
             said.append(event)
     return said
+
+
+# -- a message that is too long to be taken --------------------------------------------------------
+
+
+def test_a_message_that_is_too_long_is_passed_over_with_a_gap() -> None:
+    before, _ = told("\0position:7-2", "\0next:7-3", "a", '\0next:7-5 0 "a"')
+    after, gap = passed_over(before)
+    assert gap == UpstreamJoined(7, 5, None) and position_of(after) == "7-5"
+    _, events = told("\0position:7-5", "\0next:7-6", "b", before=reconnected(after))
+    assert events == [UpstreamPublished(7, ((5, (1, b"b", None, NO_OPTIONS)),), 6)]
+
+
+def test_a_retained_message_that_is_too_long_does_not_keep_the_stream_from_beginning() -> None:
+    words = ("\0position:7-9.0", "\0retained:7-1 2 null", "r", '\0retained:7-3 2 "a"')
+    after, gap = passed_over(told(*words)[0])
+    assert gap == UpstreamJoined(7, 9, ((0, None, b"\x81\x01r"),))
+    assert position_of(after) == "7-9"
+
+
+def test_what_has_no_position_cannot_be_passed_over() -> None:
+    for words in ((), ("a",), ("\0position:7-2",), ("\0position:7-2", "\0next:7-1")):
+        before, _ = told(*words)
+        after, gap = passed_over(before)
+        assert gap is None and position_of(after) == position_of(before)

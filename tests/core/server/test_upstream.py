@@ -105,6 +105,17 @@ def test_nothing_is_published_before_a_stream_has_begun() -> None:
 # -- gaps ------------------------------------------------------------------------------------------
 
 
+def test_what_is_retained_stays_where_a_gap_says_nothing_of_it() -> None:
+    node = edge(JOINED, there(5, options=RETAIN), UpstreamJoined(7, 7, None))
+    conn = node.upgrade("after=7-6", UPGRADE)
+    assert gap("7-6", "7-7", 1) in node.take(conn)
+    later = node.upgrade("after=", UPGRADE)
+    assert frames("m5") in node.take(later)
+    node.apply(UpstreamJoined(8, 2, None), FLUSH)
+    last = node.upgrade("after=", UPGRADE)
+    assert frames("m5") not in node.take(last), "it is another stream"
+
+
 def test_a_gap_of_the_upstream_is_one_for_everybody() -> None:
     node = edge(JOINED)
     following, plain = node.upgrade("after=", UPGRADE), node.upgrade("", UPGRADE)

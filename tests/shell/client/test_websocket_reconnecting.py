@@ -13,6 +13,7 @@ from sigil.client import (
     Backoff,
     Client,
     Gap,
+    MessageTooLarge,
     StreamState,
     WebSocket,
     WebSocketCallbacks,
@@ -263,8 +264,34 @@ def test_it_is_over_with_its_client(is_callback: bool) -> None:
     assert ws.is_over and seen[-1] == (1006, "", False)
 
 
-def test_what_was_behind_a_message_that_cannot_be_opened_is_asked_for_again() -> None:
-    targets: list[str] = []
+TOO_LONG = b"\x81\x7e\x01\x00" + b"x" * 256
+SHORT = WebSocketLimits(max_message_len=255, close_timeout=0.01)
+
+
+@pytest.mark.parametrize("after", ["7-1", None])
+def test_a_message_that_is_too_long_is_the_end(after: str | None) -> None:
+    seen: list[Any] = []
+    words = ["\0next:7-2", "two", "\0next:7-3"] if after else ["two"]
+    with scripted(saying(*words, end=TOO_LONG)) as url, Client() as client:
+        ws = ws_connect(
+            url, after=after, backoff=SOON, limits=SHORT, client=client, callbacks=recording(seen)
+        )
+        until(client, lambda: ws.is_over)
+        assert ws.position == ("7-2" if after else None)
+    assert seen == [
+        "open", "two", "MessageTooLarge", (1009, "a frame is longer than 255 bytes", False),
+    ]  # fmt: skip
+
+
+def test_a_message_that_a_server_finds_too_long_is_not_the_end() -> None:
+    with (
+        scripted(saying("one", end=b"\x88\x02\x03\xf1"), saying("two")) as url,  # 1009
+        ws_connect(url, backoff=SOON) as ws,
+    ):
+        assert [ws.recv(), ws.recv()] == ["one", "two"]
+
+
+def test_a_compressed_message_that_is_too_long_is_the_end_behind_what_came_before() -> None:
     extension = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"
     packed = compressobj(9, wbits=-15)
     bomb = (packed.compress(bytes(400_000)) + packed.flush(Z_SYNC_FLUSH))[:-4]
@@ -273,15 +300,16 @@ def test_what_was_behind_a_message_that_cannot_be_opened_is_asked_for_again() ->
     messages += [text("\0next:7-3"), text("three")]
 
     def script(line: Line) -> None:
-        targets.append(line.target)
         line.accept(extension, behind=b"".join(messages))
         line.read_all()
 
     limits = WebSocketLimits(max_message_len=50_000, close_timeout=0.01)
-    again = saying("\0next:7-3", "three")
+    received: list[str | bytes] = []
     with (
-        scripted(script, lambda line: (targets.append(line.target), again(line))) as url,
+        scripted(script) as url,
+        pytest.raises(MessageTooLarge, match="longer than is accepted"),
         ws_connect(url, after="7-0", backoff=SOON, limits=limits) as ws,
     ):
-        assert [ws.recv(), ws.recv()] == ["one", "three"]
-    assert targets == ["/?after=7-0&sigil-heartbeats", "/?after=7-1&sigil-heartbeats"]
+        received += ws
+    assert received == ["one"] and ws.position == "7-1"
+    assert ws.close_code == 1009
