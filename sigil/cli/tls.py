@@ -6,16 +6,13 @@ the server runs it is somebody's mistake at night: then the sentence is logged, 
 goes on.
 
 Rules: a certificate that is made on the spot is valid for a week, for this machine's names alone,
-and its key is in no file when the server listens. It does not know what is served.
+and its key is in no file when the server listens. What only the making needs is imported there. It
+does not know what is served.
 """
 
 import logging
 import os
-import shutil
 import signal
-import subprocess
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -25,6 +22,7 @@ from sigil.cli.settings import Settings
 
 if TYPE_CHECKING:
     import ssl
+    from pathlib import Path
 
 _LOG = logging.getLogger("sigil.server")
 
@@ -117,6 +115,9 @@ def reload_certificates(server: HttpServer, settings: Settings) -> None:
 
 def _made_on_the_spot() -> "ssl.SSLContext":
     """A context with a certificate that was made just now."""
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
     from sigil.tls import server_context
 
     with TemporaryDirectory(prefix="sigil-tls-") as folder:
@@ -126,7 +127,7 @@ def _made_on_the_spot() -> "ssl.SSLContext":
         return server_context(str(certificate), str(key))
 
 
-def make_with_trustme(certificate: Path, key: Path) -> bool:
+def make_with_trustme(certificate: "Path", key: "Path") -> bool:
     """Make both files; False if the package is not installed."""
     try:
         import trustme
@@ -138,15 +139,18 @@ def make_with_trustme(certificate: Path, key: Path) -> bool:
     return True
 
 
-def _write_private(path: Path, data: bytes) -> None:
+def _write_private(path: "Path", data: bytes) -> None:
     """Write a file that nobody else may read."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "wb") as file:
         file.write(data)
 
 
-def make_with_openssl(certificate: Path, key: Path) -> bool:
+def make_with_openssl(certificate: "Path", key: "Path") -> bool:
     """Make both files; False if there is no such command. `CommandError` if it fails."""
+    import shutil
+    import subprocess
+
     command = shutil.which("openssl")
     if command is None:
         return False
