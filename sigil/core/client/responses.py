@@ -4,9 +4,11 @@ Theory: whoever sends a response may be broken or hostile, and a client that is 
 response where another one sees two. So a head is read by the rules that requests are read by, and
 what is ambiguous is refused.
 
-Rules: `parse_response_head` is total: `ResponseHead`, `Malformed` or `NeedMore`, and does not
-depend on how the bytes were cut into reads, but that what is no response is refused early. Lines
-end in CRLF, and are not folded. It does not know the connection, nor the request but its method.
+Rules: a Content-Length is one number: a list of equal ones may be taken or refused (RFC 9112
+section 6.3), and is refused, as in a request. `parse_response_head` is total: `ResponseHead`,
+`Malformed` or `NeedMore`, and does not depend on how the bytes were cut into reads, but that what
+is no response is refused early. Lines end in CRLF, and are not folded. It does not know the
+connection, nor the request but its method.
 """
 
 import re
@@ -138,18 +140,8 @@ def response_body(head: ResponseHead, method: str) -> BodyReader | Malformed:
         return begin_body(-1)
     if length is None:
         return begin_body(UNTIL_CLOSE)
-    declared = _declared_length(length)
+    declared = parse_content_length(length)
     return declared if isinstance(declared, Malformed) else begin_body(declared)
-
-
-def _declared_length(value: str) -> int | Malformed:
-    """The length that Content-Length declares; a list of equal numbers is that number."""
-    if "," in value:
-        values = set(parse_list(value))
-        if len(values) != 1:
-            return malformed("there are several values of Content-Length")
-        value = values.pop()
-    return parse_content_length(value)
 
 
 def keeps_alive(head: ResponseHead) -> bool:

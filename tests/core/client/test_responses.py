@@ -94,8 +94,6 @@ def length_of(fields: bytes, method: str = "GET", line: bytes = b"HTTP/1.1 200 O
 def test_a_body_ends_where_the_standard_says() -> None:
     five, chunked = b"Content-Length: 5\r\n", b"Transfer-Encoding: Chunked\r\n"
     assert length_of(five) == 5
-    assert length_of(b"Content-Length: 5, 5\r\n") == 5
-    assert length_of(five + five) == 5
     assert length_of(chunked) == -1
     assert length_of(b"") == UNTIL_CLOSE
     for status in (b"204 No Content", b"304 Not Modified", b"101 Switching"):
@@ -104,8 +102,9 @@ def test_a_body_ends_where_the_standard_says() -> None:
     assert length_of(five, "HEAD") == 0
     assert "both" in str(length_of(five + chunked))
     assert "HTTP/1.0" in str(length_of(chunked, line=b"HTTP/1.0 200 OK"))
-    assert "several" in str(length_of(five + b"Content-Length: 6\r\n"))
-    for value in (b"-5", b"+5", b"5x", b"", b"0x5", b"\xb2"):
+    assert "one decimal" in str(length_of(five + five))
+    assert "one decimal" in str(length_of(five + b"Content-Length: 6\r\n"))
+    for value in (b"-5", b"+5", b"5x", b"", b"0x5", b"\xb2", b"5, 5", b"5,", b",5", b"5, 6", b","):
         assert "Content-Length" in str(length_of(b"Content-Length: " + value + b"\r\n"))
 
 

@@ -97,7 +97,7 @@ ROWS: dict[str, tuple[Answerer, type[ClientError], str]] = {
     "two lengths": (
         sends(HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\na"),
         ProtocolError,
-        "several values",
+        "one decimal",
     ),
     "endless fields": (never_ends(b"a: b\r\n", HEAD), ProtocolError, "header fields|longer"),
     "an endless field": (never_ends(b"b" * 1_000, HEAD + b"a: "), ProtocolError, "longer"),
