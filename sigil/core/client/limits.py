@@ -11,6 +11,8 @@ bound. It does not know who enforces what.
 from typing import Final, NamedTuple
 
 from ..limits import Limits
+from .websocket_limits import DEFAULT_LIMITS as DEFAULT_WEBSOCKET_LIMITS
+from .websocket_limits import WebSocketLimits, websocket_footprint
 
 
 class Timeouts(NamedTuple):
@@ -225,20 +227,38 @@ COOKIE_BYTES: Final = 1_024
 
 
 def client_footprint(
-    limits: ClientLimits, concurrent_requests: int | None = None, request_len: int = 16_384
+    limits: ClientLimits,
+    concurrent_requests: int | None = None,
+    request_len: int = 16_384,
+    websockets: int | None = None,
+    websocket_limits: WebSocketLimits = DEFAULT_WEBSOCKET_LIMITS,
 ) -> int:
     """Bytes of memory that a client can come to hold: for so many requests under way at once, each
-    with at most so many bytes of head and body that the program gave (None: as many as there may be
-    connections); those that wait are bounded by `max_waiting_requests`.
+    with at most so many bytes of head and body that the program gave, and for so many WebSockets
+    with these limits. Without `concurrent_requests` every connection that is no WebSocket has one;
+    without both, every connection is whichever of the two takes more. Requests that wait are
+    bounded by `max_waiting_requests`.
 
-    What the other ends can bring about is in it; what the program keeps of responses is not.
+    What the other ends can bring about is in it; what the program keeps of responses and messages
+    is not, nor a message that it sends and that is longer than `max_queue_len` by itself.
     """
-    count = limits.max_connections if concurrent_requests is None else concurrent_requests
+    request, open_websockets = _request_footprint(limits), websockets or 0
+    websocket = websocket_footprint(websocket_limits, limits.max_read_len)
+    count = concurrent_requests
+    if count is None:
+        count = max(0, limits.max_connections - open_websockets)
+        if websockets is None:
+            request = max(request, websocket)
+    cookies = limits.max_cookies * (COOKIE_BYTES + 4 * limits.max_cookie_len)
+    waiting = limits.max_waiting_requests * (REQUEST_BYTES + request_len)
+    connections = limits.max_connections * (CONNECTION_BYTES + limits.max_read_len)
+    return count * request + open_websockets * websocket + cookies + waiting + connections
+
+
+def _request_footprint(limits: ClientLimits) -> int:
+    """Bytes of memory that one request under way can come to hold."""
     head = 4 * limits.max_response_header_len + FIELD_BYTES * limits.max_response_headers
     # a body is held once in pieces and once joined, while it becomes one
     response = head + 2 * limits.max_response_len + limits.max_unread_len + limits.max_read_len
     framing = limits.max_chunk_line_len + limits.max_trailer_len + limits.max_send_len
-    cookies = limits.max_cookies * (COOKIE_BYTES + 4 * limits.max_cookie_len)
-    waiting = limits.max_waiting_requests * (REQUEST_BYTES + request_len)
-    connections = limits.max_connections * (CONNECTION_BYTES + limits.max_read_len)
-    return count * (response + framing + REQUEST_BYTES) + cookies + waiting + connections
+    return response + framing + REQUEST_BYTES

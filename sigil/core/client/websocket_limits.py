@@ -9,7 +9,7 @@ happens beyond a bound: `websocket` does.
 """
 
 from math import isnan
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..websocket.frames import FrameRules
 
@@ -51,6 +51,17 @@ class WebSocketLimits(NamedTuple):
 
 DEFAULT_LIMITS = WebSocketLimits()
 
+WEBSOCKET_BYTES: Final = 16_384
+RECEIVED_BYTES: Final = 384
+"""Memory of a WebSocket and of a message that waits for the program, beside the bytes of its text;
+measured for CPython on 64 bits, and rounded up.
+"""
+COUNTED_BYTES: Final = 64
+"""What a message counts for in `max_received_len`, beside its length."""
+FRAME_LEN_MIN: Final = 2
+CHAR_BYTES_MAX: Final = 4
+"""Bytes of a character in memory: one that came as a single byte, too, if others are wider."""
+
 
 def frame_rules(limits: WebSocketLimits, allows_rsv1: bool) -> FrameRules:
     """The rules for frames of a server, which are not masked; `allows_rsv1` with compression."""
@@ -77,3 +88,16 @@ def check_websocket_limits(limits: WebSocketLimits) -> str | None:
         if isnan(seconds) or seconds <= 0:
             return f"{name} is a number of seconds above 0"
     return None
+
+
+def websocket_footprint(limits: WebSocketLimits, read_len: int) -> int:
+    """Bytes of memory that one WebSocket can come to hold, of which `read_len` bytes are read at
+    once: messages that wait for the program, one that has not come whole, one that is just being
+    opened, and what the server has not taken.
+    """
+    # reading stops behind the read with which too much waits: whatever that holds is there, too
+    waiting = limits.max_received_len + limits.max_message_len + read_len
+    count = limits.max_received_len // COUNTED_BYTES + read_len // FRAME_LEN_MIN + 1
+    received = CHAR_BYTES_MAX * waiting + RECEIVED_BYTES * count
+    opening = (1 + CHAR_BYTES_MAX) * limits.max_message_len
+    return WEBSOCKET_BYTES + received + limits.max_message_len + opening + limits.max_queue_len

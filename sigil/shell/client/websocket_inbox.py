@@ -10,10 +10,8 @@ with each message. A message counts 64 bytes beside its own. It does not know th
 
 from collections import deque
 
+from ...core.client.websocket_limits import COUNTED_BYTES
 from ...core.client.websocket_positions import Fact
-
-ITEM_BYTES = 64
-"""What a message counts for beside its length."""
 
 
 class Inbox:
@@ -41,7 +39,7 @@ class Inbox:
 
     def put(self, fact: Fact, length: int) -> None:
         """Add a fact, of a message of so many bytes."""
-        length += ITEM_BYTES
+        length += COUNTED_BYTES
         self._facts.append((fact, length))
         self.held_len += length
 

@@ -9,6 +9,7 @@ from sigil.core.client.limits import (
     check_timeouts,
     client_footprint,
 )
+from sigil.core.client.websocket_limits import WebSocketLimits
 
 
 def test_the_defaults_make_sense() -> None:
@@ -39,7 +40,7 @@ def test_a_timeout_is_a_positive_number_or_none(value: object) -> None:
     assert check_timeouts(Timeouts(connect=None)) is None
 
 
-MEMORY = (
+COUNTED = (
     "max_connections",
     "max_waiting_requests",
     "max_response_header_len",
@@ -53,15 +54,69 @@ MEMORY = (
     "max_read_len",
     "max_send_len",
 )
-"""The limits on which memory depends."""
+"""Every limit on memory."""
+NOT_MEMORY = {
+    "max_connections_per_origin": "a part of all connections",
+    "idle_timeout": "time",
+    "max_idle_connections": "a part of all connections",
+    "max_informational_responses": "counted, and not held",
+    "max_drained_len": "read and dropped",
+    "max_chunk_extension_len": "counted and dropped",
+    "max_redirects": "one request after another",
+    "max_retries": "one attempt after another",
+    "retry_base": "time",
+    "max_retry_delay": "time",
+    "max_cookies_per_domain": "a part of all cookies",
+    "attempt_delay": "time",
+    "max_addresses": "a few bytes of a request that has no response yet",
+    "max_resolver_threads": "stacks, of the operating system",
+}
+"""The limits that bound no memory of their own, each with the reason."""
+WEBSOCKET_COUNTED = ("max_message_len", "max_queue_len", "max_received_len")
+WEBSOCKET_NOT_MEMORY = {
+    "max_small_fragments": "fragments are counted; what is in them is part of the message",
+    "min_fragment_len": "fragments are counted; what is in them is part of the message",
+    "open_timeout": "time",
+    "ping_interval": "time",
+    "pong_timeout": "time",
+    "close_timeout": "time",
+}
 
 
-@pytest.mark.parametrize("name", MEMORY)
-def test_every_limit_on_memory_is_in_the_footprint(name: str) -> None:
+def test_every_limit_is_counted_or_has_a_reason_not_to_be() -> None:
+    assert sorted([*COUNTED, *NOT_MEMORY]) == sorted(ClientLimits._fields)
+    websocket = [*WEBSOCKET_COUNTED, *WEBSOCKET_NOT_MEMORY]
+    assert sorted(websocket) == sorted(WebSocketLimits._fields)
+
+
+@pytest.mark.parametrize("name", [*COUNTED, *NOT_MEMORY])
+def test_the_footprint_grows_with_every_limit_on_memory_and_no_other(name: str) -> None:
     usual = ClientLimits()
     twice = usual._replace(**{name: 2 * getattr(usual, name)})
-    assert client_footprint(twice) > client_footprint(usual)
+    grows = client_footprint(twice, websockets=5) > client_footprint(usual, websockets=5)
+    assert grows is (name in COUNTED)
 
 
-def test_fewer_requests_at_once_take_less() -> None:
-    assert client_footprint(ClientLimits(), 1) < client_footprint(ClientLimits(), 10)
+@pytest.mark.parametrize("name", WebSocketLimits._fields)
+def test_the_footprint_grows_with_every_limit_on_memory_of_websockets(name: str) -> None:
+    limits, usual = ClientLimits(), WebSocketLimits()
+    twice = usual._replace(**{name: 2 * getattr(usual, name)})
+    few = client_footprint(limits, 1, websockets=3, websocket_limits=usual)
+    more = client_footprint(limits, 1, websockets=3, websocket_limits=twice)
+    assert (more > few) is (name in WEBSOCKET_COUNTED)
+    without = client_footprint(limits, 1, websockets=0, websocket_limits=twice)
+    assert without == client_footprint(limits, 1)
+
+
+def test_fewer_at_once_take_less() -> None:
+    limits = ClientLimits()
+    assert client_footprint(limits, 1) < client_footprint(limits, 10) < client_footprint(limits)
+    assert client_footprint(limits, 1) < client_footprint(limits, 1, websockets=1)
+
+
+@pytest.mark.parametrize("max_response_len", [0, 2**30])
+def test_without_numbers_every_connection_is_what_takes_more(max_response_len: int) -> None:
+    limits = ClientLimits(max_response_len=max_response_len)
+    most = client_footprint(limits)
+    mixes = [client_footprint(limits, websockets=count) for count in (0, 100, 256)]
+    assert most == max(mixes)

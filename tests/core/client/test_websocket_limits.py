@@ -1,15 +1,20 @@
 """The bounds of a client's WebSocket: those that make no sense are refused in a sentence."""
 
+import tracemalloc
+from collections import deque
 from math import inf, nan
 from typing import Any
 
 import pytest
 
+from sigil.core.client.websocket import make_client_websocket, receive
 from sigil.core.client.websocket_limits import (
     WebSocketLimits,
     check_websocket_limits,
     frame_rules,
+    websocket_footprint,
 )
+from sigil.core.client.websocket_positions import Delivery
 from sigil.core.limits import Limits
 from sigil.core.websocket.frames import FrameRules
 
@@ -40,3 +45,24 @@ def test_a_client_reads_frames_that_are_not_masked_within_the_bounds_of_a_server
     assert limits.max_message_len == servers.max_ws_message_len
     assert limits.max_queue_len == servers.max_ws_outbox_len
     assert limits.ping_interval == servers.ws_ping_interval
+
+
+def test_what_a_websocket_holds_is_not_more_than_it_is_counted_for() -> None:
+    """Of empty messages, which cost most for their bytes, and of a long one that is not whole."""
+    limits, read_len = WebSocketLimits(max_message_len=2**16, max_received_len=2**14), 2**16
+    start = (b"\x01\x7f" + (2**16).to_bytes(8)) + b"x" * (2**16 - 1)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        websocket = make_client_websocket(bytes(32), None, limits, 0.0)
+        waiting: deque[tuple[Delivery, int]] = deque()
+        for data in (b"\x81\x00" * (limits.max_received_len // 64), b"\x81\x00" * (read_len // 2)):
+            websocket, outputs = receive(websocket, data, 0.0)
+            messages = [output for output in outputs if isinstance(output, str)]
+            waiting += [(Delivery(message, f"{1}-{2}"), 64) for message in messages]
+        websocket, _ = receive(websocket, start, 0.0)
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert len(waiting) == limits.max_received_len // 64 + read_len // 2
+    assert 2**16 < held < websocket_footprint(limits, read_len)
