@@ -44,6 +44,8 @@ Spawn: TypeAlias = Callable[[Awaitable[object], Deferred | None], Callable[[], o
 """Runs a coroutine where there is a loop for it, and returns what cancels it. Its result goes to
 the `Deferred`; without one it is the closing of a stream, which is not cancelled.
 """
+NEEDS_LOOP = "which needs start(), serve_in_thread() or http_server_serve()"
+"""What is said of a coroutine where nothing runs it: in a program that ticks by itself."""
 
 _LOG = logging.getLogger(ERROR_LOG)
 
@@ -86,9 +88,7 @@ class BodySource:
         if not self.is_async:
             return next(self._chunks)
         if spawn is None:
-            raise TypeError(
-                "the stream is asynchronous, which needs http_server_serve() inside asyncio"
-            )
+            raise TypeError(f"the stream is asynchronous, {NEEDS_LOOP}")
         self.running = running = Deferred()
         running.on_cancel(spawn(anext(self._chunks), running))
         return running

@@ -27,7 +27,7 @@ from ...core.events import CloseRequested, Delivered, Event
 from ...core.parse_result import Malformed
 from ...core.server.slots import find_client
 from ...core.websocket.fragments import CompressedMessage, Fragment, decompress
-from .body_sources import Spawn
+from .body_sources import NEEDS_LOOP, Spawn
 from .callback_table import CallbackTable
 from .connection_programs import ConnectionPrograms
 from .deferred import Deferred
@@ -264,9 +264,7 @@ class CallbackJobs:
         if self.spawn is None:
             if isinstance(awaitable, Coroutine):
                 awaitable.close()
-            error = TypeError(
-                "the callback is asynchronous, which needs http_server_serve() inside asyncio"
-            )
+            error = TypeError(f"the callback is asynchronous, {NEEDS_LOOP}")
             return self._fail(job, error)
         later = Deferred()
         self._hold(job, later)

@@ -31,7 +31,7 @@ from ...core.http.response import Response
 from ...core.http.validate import type_name
 from ...core.server.slots import find_client
 from ...core.server.state import Server
-from .body_sources import BodySources, LateChunk, Spawn
+from .body_sources import NEEDS_LOOP, BodySources, LateChunk, Spawn
 from .callback_table import CallbackTable
 from .callbacks import CallbackRunner
 from .connection_programs import NOTHING, call_refused
@@ -54,7 +54,7 @@ HandlerResult: TypeAlias = Response | Deferred | PoolFuture | None
 Handler: TypeAlias = (
     Callable[[Request], HandlerResult] | Callable[[Request], Awaitable[Response | None]]
 )
-"""A function of a request; inside asyncio it may be `async def`."""
+"""A function of a request; it may be `async def` where the server runs coroutines."""
 
 
 ROUND_SHARE = 8
@@ -307,11 +307,7 @@ class Application:
                 return failed(ticket, handler_error(request, result))
             case Coroutine():
                 result.close()
-                return internal_error(
-                    ticket,
-                    request,
-                    "the handler is asynchronous, which needs http_server_serve() inside asyncio",
-                )
+                return internal_error(ticket, request, f"the handler is asynchronous, {NEEDS_LOOP}")
             case _:
                 return internal_error(
                     ticket, request, f"the handler returned {type_name(result)}, not a Response"

@@ -20,7 +20,7 @@ from typing import Any
 
 from ...core.effects import ERROR_LOG
 from ...core.http.validate import type_name
-from .body_sources import Spawn
+from .body_sources import NEEDS_LOOP, Spawn
 from .deferred import Deferred
 from .futures import promised
 from .guard import Guard
@@ -190,8 +190,8 @@ class Lifespan:
             if isinstance(awaitable, Coroutine):
                 awaitable.close()
             raise TypeError(
-                "startup and shutdown are asynchronous, which needs http_server_serve() inside "
-                "asyncio; elsewhere they return a Deferred"
+                f"startup and shutdown are asynchronous, {NEEDS_LOOP}; elsewhere they return a "
+                "Deferred"
             )
         later = Deferred()
         if self._state is LifespanState.STARTING:

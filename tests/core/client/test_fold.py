@@ -225,7 +225,7 @@ def test_an_abandoned_request_leaves_its_place() -> None:
         (b"HTTP/1.1 200 OK\r\na: b\r\n c: d\r\n\r\n", "folded"),
         (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", "status line"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "Content-Length"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "several values"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "one decimal"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
             "has both",
