@@ -4,15 +4,20 @@ Theory: OpenSSL has some hundreds of reasons, named for those who wrote it. The 
 are said here so that whoever reads the log knows what to do; any other is shown as it is.
 
 Rules: an alert is what the other end has said, and everything else is what was wrong with what it
-sent. What failed of TLS has no `errno`, though `ssl`
-calls its own number so: `loss_of` tells the two apart. It does not know what a connection is for.
+sent. What failed of TLS has no `errno`, though `ssl` calls its own number so: `loss_of` tells the
+two apart. Nothing here imports `ssl` where TLS is not in use. It does not know what a connection is
+for.
 """
 
-import ssl
-from typing import Final
+import sys
+from typing import TYPE_CHECKING, Final
 
 from ..core.conn import Conn
 from ..core.events import ConnectionLost
+
+if TYPE_CHECKING:
+    import ssl
+    from typing import TypeGuard
 
 _NOT_TRUSTED: Final = (
     "it does not trust our certificate: its authority is unknown there (alert {alert})"
@@ -48,8 +53,19 @@ PROBLEMS: Final = {
 """By OpenSSL's name of the reason."""
 
 
-def problem_of(error: ssl.SSLError) -> str:
+def is_of_tls(error: BaseException) -> "TypeGuard[ssl.SSLError]":
+    """True if it is TLS that has failed."""
+    if "ssl" not in sys.modules:
+        return False
+    import ssl
+
+    return isinstance(error, ssl.SSLError)
+
+
+def problem_of(error: "ssl.SSLError") -> str:
     """Why TLS has failed."""
+    import ssl
+
     reason = error.reason or ""
     words = PROBLEMS.get(reason)
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -63,6 +79,6 @@ def problem_of(error: ssl.SSLError) -> str:
 
 def loss_of(conn: Conn, error: OSError) -> ConnectionLost:
     """The loss of a connection of which a call has failed, with TLS or without."""
-    if isinstance(error, ssl.SSLError):
+    if is_of_tls(error):
         return ConnectionLost(conn, 0, problem_of(error))
     return ConnectionLost(conn, error.errno or 0)

@@ -14,7 +14,6 @@ sockets, nor when it is called.
 
 import errno
 import os
-import ssl
 import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -24,6 +23,7 @@ from ...core.http.request import Request
 from ...core.http.response import Response
 from ...core.limits import Limits
 from ...core.web.file_content import file_fields, select_content
+from ..tls_problems import is_of_tls
 from .open_file import BytesSocket, FileShrank, OpenFile, ReadableFile, open_path
 
 SLOW_SECONDS: Final = 0.002
@@ -78,7 +78,7 @@ def problem_of(error: BaseException) -> FileProblem | None:
 
 def is_of_socket(error: OSError) -> bool:
     """True if it is the connection that failed, and not the file."""
-    return error.errno in _OF_SOCKETS or isinstance(error, ssl.SSLError)
+    return error.errno in _OF_SOCKETS or is_of_tls(error)
 
 
 def open_response(request: Request, response: Response, limits: Limits) -> Response:
