@@ -141,7 +141,7 @@ class Expectation:
         self.received = place + 1
 
     def _check_not_excluded(self, item: "Expected") -> None:
-        """`Violation` for a message that was not for this client, unless it is told what is
+        """`Violation` for a message that was not for this client, unless it was sent what is
         retained of messages that it was moved past.
         """
         if self._is_excluded(item) and (item.number or 0) >= self._model.tail_number:

@@ -285,7 +285,8 @@ def test_a_long_line_is_not_kept_for_the_part_that_is_shown(tab: Tab) -> None:
             server.write(
                 b'{"of": %d.00000000000000000000, "x": "%s"}\n' % (number, b"x" * (MIB - 1000))
             )
-        tab.wait_for(f"{ROWS}.length", 100)
+            if number % 10 == 9:  # the ring has room for no more than a few of these
+                tab.wait_for(f"{ROWS}.length", number + 1)
         assert tab.heap_bytes() < 6 * MIB
 
 
