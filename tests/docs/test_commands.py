@@ -294,6 +294,7 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     ".venv/bin/python -m tests.bench.route_cost": check_part_bench,
     ".venv/bin/python -m tests.bench.ws_client_cost": check_part_bench,
     ".venv/bin/python tests/autobahn/run_client.py": check_suite,
+    ".venv/bin/python tests/autobahn/run.py": check_suite,
     ".venv/bin/python -m tests.bench.relay_cost": check_part_bench,
     ".venv/bin/python -m tests.bench.client_cost": check_part_bench,
     ".venv/bin/python -m tests.bench.host_latency": check_part_bench,
