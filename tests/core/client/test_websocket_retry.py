@@ -1,11 +1,7 @@
-"""The table of reconnecting: its rows are those of the page, and it does what the browser's client
-does, in the same cases, with the same numbers.
-
-The oracle: `next` of `sigil-client.js`, run by node, with the same literal events.
+"""The table of reconnecting, and cases that take each of its rows. What the browser's client does
+in the same cases is in `tests/javascript/test_retry_table.py`.
 """
 
-import json
-from pathlib import Path
 from typing import Any, assert_never
 
 import pytest
@@ -30,13 +26,6 @@ from sigil.core.client.websocket_retry import (
     make_machine,
     next_step,
 )
-from tests.docs.blocks import page_of
-from tests.javascript.node import running
-from tests.javascript.test_client_machine import ROW
-
-OTHER_TRANSPORTS = ("climb", "probe opened", "probe late", "probe ended")
-WITHOUT = ("isOffline", "isBroken")
-"""The events and conditions of clients that have other transports, or know of their network."""
 
 START: dict[str, Any] = {"type": "start"}
 DUE: dict[str, Any] = {"type": "due"}
@@ -162,12 +151,6 @@ def run(case: list[Any]) -> list[Any]:
     return found
 
 
-def test_the_browser_does_what_this_client_does(tmp_path: Path) -> None:
-    with running(tmp_path, json.dumps(CASES), script="machine.mjs") as script:
-        theirs = script.rest()
-    assert [run(case) for case in CASES] == theirs
-
-
 def test_every_row_is_taken_in_one_of_the_cases() -> None:
     taken = set()
     for case in CASES:
@@ -181,25 +164,6 @@ def test_every_row_is_taken_in_one_of_the_cases() -> None:
             taken.update(rows[:1])
             machine, _ = next_step(machine, event)
     assert taken == set(range(len(TABLE)))
-
-
-def test_the_rows_are_those_of_the_page_without_other_transports() -> None:
-    rows = [
-        (state, event, condition, action, then)
-        for state, event, condition, action, then in ROW.findall(page_of("reference/client.md"))
-        if event not in OTHER_TRANSPORTS and condition not in WITHOUT
-    ]
-    ours = [
-        (state.value, kind, camel(guard.__name__), camel(act.__name__), then.value)
-        for state, kind, guard, act, then in TABLE
-    ]
-    assert ours == rows
-
-
-def camel(name: str) -> str:
-    """A name as JavaScript spells it."""
-    first, *rest = name.split("_")
-    return first + "".join(map(str.capitalize, rest))
 
 
 @pytest.mark.parametrize(

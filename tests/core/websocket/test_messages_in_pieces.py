@@ -12,7 +12,7 @@ from sigil.core.close_reasons import CloseReason
 from sigil.core.parse_result import Malformed
 from sigil.core.websocket.compression import deflate
 from sigil.core.websocket.fragments import CompressedFragment, Fragment
-from sigil.core.websocket.frames import FrameRules, encode_masked
+from sigil.core.websocket.frames import FrameRules, Opcode, encode_masked
 from sigil.core.websocket.messages import (
     BETWEEN_MESSAGES,
     Close,
@@ -105,7 +105,7 @@ def test_pings_come_between_the_pieces() -> None:
 def test_a_compressed_message_comes_out_compressed_whatever_its_length() -> None:
     payload = deflate(b"hello", 15)
     items, _, _ = read(frames(payload, (), TEXT, rsv=4))
-    assert items == [CompressedFragment(1, payload, True, True, 0)]  # type: ignore[arg-type]
+    assert items == [CompressedFragment(Opcode.TEXT, payload, True, True, 0)]
     longer = deflate(bytes(range(40)), 15)
     items, _, _ = read(frames(longer, (5,), BINARY, rsv=4))
     pieces = [item for item in items if isinstance(item, CompressedFragment)]
