@@ -51,39 +51,9 @@ def get_parser(version: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("sigil get", description=_sentence("get"), allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"sigil {version}")
     _add_connection(parser)
+    _add_request(parser)
+    _add_output(parser)
     add = parser.add_argument
-    add(
-        "-X",
-        "--request",
-        metavar="METHOD",
-        default="",
-        help="the method (default: GET, or POST with -d)",
-    )
-    add(
-        "-d",
-        "--data",
-        metavar="DATA",
-        action="append",
-        default=[],
-        help="send this body; @FILE is that of a file, @- standard input; several are joined by &",
-    )
-    add("--json", metavar="JSON", help="send this body as application/json, and accept that")
-    add("-i", "--include", action="store_true", help="print the head of the response as well")
-    add("-I", "--head", action="store_true", help="ask for the head alone, and print it")
-    add("-v", "--verbose", action="store_true", help="print what is asked and answered to stderr")
-    add(
-        "-o",
-        "--output",
-        metavar="FILE",
-        type=values.nonempty("path"),
-        help="write the body to this file",
-    )
-    add(
-        "-f",
-        "--fail",
-        action="store_true",
-        help="exit with 22 for a status from 400 on, and print no body",
-    )
     add("-L", "--location", action="store_true", help="follow redirects, which is the default")
     add(
         "--max-redirs",
@@ -102,6 +72,48 @@ def get_parser(version: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _add_request(parser: argparse.ArgumentParser) -> None:
+    """The flags about what is asked for."""
+    add = parser.add_argument
+    add(
+        "-X",
+        "--request",
+        metavar="METHOD",
+        default="",
+        help="the method (default: GET, or POST with -d)",
+    )
+    add(
+        "-d",
+        "--data",
+        metavar="DATA",
+        action="append",
+        default=[],
+        help="send this body; @FILE is that of a file, @- standard input; several are joined by &",
+    )
+    add("--json", metavar="JSON", help="send this body as application/json, and accept that")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    """The flags about what is printed."""
+    add = parser.add_argument
+    add("-i", "--include", action="store_true", help="print the head of the response as well")
+    add("-I", "--head", action="store_true", help="ask for the head alone, and print it")
+    add("-v", "--verbose", action="store_true", help="print what is asked and answered to stderr")
+    add(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=values.nonempty("path"),
+        help="write the body to this file",
+    )
+    add(
+        "-f",
+        "--fail",
+        action="store_true",
+        help="exit with 22 for a status from 400 on, and print no body",
+    )
+
+
 def ws_parser(version: str) -> argparse.ArgumentParser:
     """The parser of `sigil ws`."""
     parser = argparse.ArgumentParser("sigil ws", description=_sentence("ws"), allow_abbrev=False)
@@ -116,6 +128,28 @@ def ws_parser(version: str) -> argparse.ArgumentParser:
         help="offer this subprotocol; may be repeated",
     )
     add("--origin", metavar="ORIGIN", help="the origin of the page that this stands for")
+    _add_stream(parser)
+    add(
+        "-n", "--no-input", action="store_true", help="send nothing: print what comes, until Ctrl-C"
+    )
+    add(
+        "--commands",
+        action=argparse.BooleanOptionalAction,
+        help="whether lines such as /ping are commands (default: if they are typed)",
+    )
+    add(
+        "--wait",
+        metavar="SECONDS",
+        type=values.seconds,
+        default=1.0,
+        help="behind the end of the input, close when nothing has come for so long (default: 1)",
+    )
+    return parser
+
+
+def _add_stream(parser: argparse.ArgumentParser) -> None:
+    """The flags about the stream of a sigil server."""
+    add = parser.add_argument
     add(
         "--after",
         metavar="POSITION",
@@ -134,22 +168,6 @@ def ws_parser(version: str) -> argparse.ArgumentParser:
         type=values.number("a count", 0, MAX_TIMES),
         help="how many of the last messages of the stream to ask for",
     )
-    add(
-        "-n", "--no-input", action="store_true", help="send nothing: print what comes, until Ctrl-C"
-    )
-    add(
-        "--commands",
-        action=argparse.BooleanOptionalAction,
-        help="whether lines such as /ping are commands (default: if they are typed)",
-    )
-    add(
-        "--wait",
-        metavar="SECONDS",
-        type=values.seconds,
-        default=1.0,
-        help="behind the end of the input, close when nothing has come for so long (default: 1)",
-    )
-    return parser
 
 
 def _sentence(name: str) -> str:
