@@ -31,6 +31,7 @@ from .settings import (
     ParamsLike,
     TimeoutLike,
     Unset,
+    check_server,
     checked_context,
     checked_count,
     checked_headers,
@@ -89,6 +90,7 @@ class Client:
     ) -> None:
         from ... import __version__
 
+        check_server(server)
         self.limits = checked_limits(limits)
         self._base = parse_uri(base_url) if base_url else None
         self._fields = checked_headers(headers)

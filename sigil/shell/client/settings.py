@@ -165,6 +165,12 @@ def checked_headers(headers: HeadersLike) -> Pairs:
     return to_pairs(headers)
 
 
+def check_server(server: object) -> None:
+    """TypeError for what a client cannot be ticked along with."""
+    if server is not None and not callable(getattr(server, "attach", None)):
+        raise TypeError(f"server is an HttpServer, not {type(server).__name__}")
+
+
 def checked_limits(limits: object) -> ClientLimits:
     """The limits of a client; TypeError or ValueError for what makes no sense."""
     if limits is None:

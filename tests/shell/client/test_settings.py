@@ -43,6 +43,12 @@ def test_what_cannot_be_sent_is_refused_at_the_call(misuse: Callable[[Client], A
     assert not client.state.calls
 
 
+def test_a_client_is_ticked_along_with_a_server_and_nothing_else() -> None:
+    no_server: Any = 8080
+    with pytest.raises(TypeError, match="server is an HttpServer, not int"):
+        Client(server=no_server)
+
+
 def test_a_uri_that_is_one_stays_what_it_is() -> None:
     for text in ("http://u:p@[fe80::1%7]:81/a%20b?c=d#e", "https://h/", "ws://1.2.3.4/?"):
         assert checked_uri(parse_uri(text)) == parse_uri(text)
