@@ -4,7 +4,7 @@ Theory: a parent that restarts and supervises processes never imports the applic
 anything. So it does not know where an `HttpServer` in it is to listen: the child that has loaded it
 sends that over a channel, and is sent listening sockets, the same for every child. When it serves,
 it sends that too. Over the same channel it is asked to stop, and a channel that ends means that the
-other one has.
+other one has; and to read certificates again.
 
 Rules: what a child does is its parent's decision. So what a terminal sends to all of its processes
 (SIGINT, SIGHUP) does nothing in a child, and a SIGTERM has it drain, however many there are, since
@@ -48,6 +48,9 @@ END: Final = b"e"
 """The bytes that ask a child to drain and exit, where others go on, and where all end; a second
 one, to do so at once.
 """
+
+CERTIFICATES: Final = b"c"
+"""The byte that has a child read the files of its certificates again."""
 
 CHILD = """\
 import sys
@@ -104,6 +107,9 @@ class Parent:
         self._grace = grace
         self._listeners: queue.SimpleQueue[Listeners] = queue.SimpleQueue()
         self._stop: Callable[[], object] | None = None
+        self._read_certificates: Callable[[], object] | None = None
+        self._had_certificates = False
+        """The parent has asked for certificates to be read again."""
         self._stopping = threading.Lock()
         """Held, for good, by whoever was the first to stop the server."""
         self._others_go_on = True
@@ -124,6 +130,14 @@ class Parent:
         self._stop = stop
         self._send(Wants(place))
         return self._listeners.get()
+
+    def on_certificates(self, read: Callable[[], object]) -> None:
+        """Call `read` whenever certificates are to be read again, in another thread; now, if that
+        was asked for already, maybe behind the first reading.
+        """
+        self._read_certificates = read
+        if self._had_certificates:
+            read()
 
     def others_go_on(self) -> bool:
         """True unless all children were asked to end: there are others for who waits in the queue
@@ -176,6 +190,10 @@ class Parent:
             if self._was_asked and self._stop is not None:
                 self._stop()
             self._was_asked = True
+        elif order == CERTIFICATES:
+            self._had_certificates = True
+            if self._read_certificates is not None:
+                self._read_certificates()
         elif order:
             self._listeners.put(tuple(map(adopt_listener, descriptors)))
         return bool(order)
@@ -262,6 +280,11 @@ class Child:
         """Ask it to drain and exit; a second time, to do so at once."""
         with suppress(OSError):
             self.channel.sendall(LEAVE if others_go_on else END)
+
+    def read_certificates(self) -> None:
+        """Ask it to read the files of its certificates again."""
+        with suppress(OSError):
+            self.channel.sendall(CERTIFICATES)
 
     def kill(self) -> None:
         """End it."""

@@ -31,7 +31,7 @@ from sigil.cli.listening import Listeners, announce, listening, opened, place_of
 from sigil.cli.logging_setup import set_up_logging
 from sigil.cli.serving import make_service, run, run_for, stop_on_signals
 from sigil.cli.settings import Settings, read_settings
-from sigil.cli.tls import MADE, context_of, secure
+from sigil.cli.tls import MADE, context_of, reload_certificates, secure
 from sigil.core.build import core_build
 from sigil.shell.loop.descriptors import raise_soft_limit
 
@@ -67,6 +67,8 @@ def serve_for(parent: "Parent", settings: Settings) -> int:
     """Serve the application from this process on sockets that the parent has."""
     service = make_service(settings)
     secure(service.server, settings)
+    if settings.ssl_certfile:
+        parent.on_certificates(partial(reload_certificates, service.server, settings))
     listeners = parent.ask_for_listeners(service.place, service.stop)
     if listeners:
         run_for(parent, service, listeners, settings)

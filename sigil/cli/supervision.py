@@ -9,9 +9,11 @@ Rules: the first worker starts alone, so that an application that cannot be load
 if nobody serves and nobody is starting, the command ends with the status of the last who tried. One
 that dies is replaced at once, one that dies again soon after its start a while later, twice as long
 each time. In a restart one after another, a new worker serves before an old one leaves, and if it
-cannot, the old ones stay. While files are watched there is one process at a time, since the next
-one may need what the last one holds, and whoever ended by itself is not replaced before a change.
-Whoever was told to leave and does not is killed.
+cannot, the old ones stay. SIGHUP is such a restart unless there are certificates, which are read
+again instead, where they are, since a restart ends WebSockets; SIGUSR2 always is one. While files
+are watched there is one process at a time, since the next one may need what the last one holds, and
+whoever ended by itself is not replaced before a change. Whoever was told to leave and does not is
+killed.
 
 It does not know processes, sockets or signals' numbers beyond their meaning.
 """
@@ -31,6 +33,7 @@ from sigil.cli.team import (
     Log,
     Order,
     Phase,
+    ReadCertificates,
     Ready,
     Signalled,
     Start,
@@ -152,7 +155,10 @@ def _note_signal(team: Team, number: int, now: float) -> Step:
     if team.is_stopping:
         return team, ()
     match number:
-        case signal.SIGHUP:
+        case signal.SIGHUP if team.has_certificates:
+            numbers = tuple(worker.number for worker in live_workers(team))
+            return team, (ReadCertificates(numbers),)
+        case signal.SIGHUP | signal.SIGUSR2:
             outdated = tuple(worker.number for worker in live_workers(team))
             text = f"restarting {len(outdated)} workers, one after another"
             return team._replace(outdated=outdated), (Log(logging.INFO, text),)

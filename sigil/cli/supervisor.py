@@ -37,6 +37,7 @@ from sigil.cli.team import (
     Kill,
     Log,
     Order,
+    ReadCertificates,
     Ready,
     Signalled,
     Start,
@@ -45,11 +46,12 @@ from sigil.cli.team import (
     Team,
     TimePassed,
 )
+from sigil.cli.tls import can_be_read
 
 _LOG = logging.getLogger("sigil.server")
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
-OF_WORKERS = (*STOPPING, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU)
+OF_WORKERS = (*STOPPING, signal.SIGHUP, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
 
 
 class Supervisor:
@@ -219,6 +221,8 @@ class Supervisor:
             case Kill():
                 if order.number in self._children:
                     self._children[order.number].kill()
+            case ReadCertificates():
+                self._read_certificates(order.numbers)
             case Announce():
                 if self._place is not None:
                     announce(self._settings, self._place, self._listeners)
@@ -231,6 +235,13 @@ class Supervisor:
                 self._status = order.status
             case _:
                 assert_never(order)
+
+    def _read_certificates(self, numbers: tuple[int, ...]) -> None:
+        """Have these read certificates again; nobody if they cannot be, which is logged once."""
+        if can_be_read(self._settings):
+            for number in numbers:
+                if number in self._children:
+                    self._children[number].read_certificates()
 
     def _start(self, number: int) -> None:
         """Start a process; one that cannot be had counts as one that has failed."""
@@ -251,5 +262,9 @@ def has_hung_up(terminals: Sequence[int]) -> bool:
 
 def serve_with_workers(settings: Settings) -> int:
     """Serve from processes until SIGINT or SIGTERM; the exit status."""
-    team = Team(settings.workers, settings.timeout_graceful_shutdown)
+    team = Team(
+        settings.workers,
+        settings.timeout_graceful_shutdown,
+        has_certificates=bool(settings.ssl_certfile),
+    )
     return Supervisor(settings, team).run(OF_WORKERS)

@@ -45,6 +45,8 @@ class Team(NamedTuple):
     grace: float
     is_watching: bool = False
     """Changes of files restart the one process that there is."""
+    has_certificates: bool = False
+    """There are files of certificates, which SIGHUP has read again."""
     workers: tuple[Worker, ...] = ()
     vacancies: tuple[Vacancy, ...] = ()
     outdated: tuple[int, ...] = ()
@@ -138,6 +140,12 @@ class Kill(NamedTuple):
     number: int
 
 
+class ReadCertificates(NamedTuple):
+    """Have these processes read the files of certificates again, and keep their connections."""
+
+    numbers: tuple[int, ...]
+
+
 class Announce(NamedTuple):
     """Print where somebody listens now: this worker, the first one."""
 
@@ -164,4 +172,4 @@ class End(NamedTuple):
 
 
 Event: TypeAlias = Ready | Exited | Signalled | Changed | TimePassed
-Order: TypeAlias = Start | Stop | Kill | Announce | StopListening | Log | End
+Order: TypeAlias = Start | Stop | Kill | ReadCertificates | Announce | StopListening | Log | End

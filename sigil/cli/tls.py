@@ -35,6 +35,7 @@ MADE = (
     "its certificate was made just now and nobody answers for it: a browser warns of that, and "
     'goes on with "Advanced"; curl needs -k'
 )
+NOT_READ = "the certificates were not read again, and those of before stay: %s"
 MISSING = (
     "--tls makes a certificate with the package trustme (pip install trustme) or with the command "
     "openssl, and there is neither"
@@ -73,7 +74,8 @@ def _of_files(settings: Settings) -> "ssl.SSLContext":
 
 def secure(server: HttpServer, settings: Settings) -> None:
     """Have a server that does not listen yet serve over TLS, if the flags ask for it, and read the
-    certificates again whenever this process gets SIGHUP.
+    certificates again whenever this process gets SIGHUP, unless it is one of several: those are
+    told by their parent.
     """
     context = context_of(settings)
     if context is None:
@@ -105,9 +107,21 @@ def reload_certificates(server: HttpServer, settings: Settings) -> None:
     try:
         server.reload_tls(_of_files(settings))
     except TlsConfigError as error:
-        _LOG.error("the certificates were not read again, and those of before stay: %s", error)
+        _LOG.error(NOT_READ, error)
     else:
         _LOG.info("the certificates were read again: those who connect from now on have them")
+
+
+def can_be_read(settings: Settings) -> bool:
+    """True if the files of certificates can be served; the log has why they cannot."""
+    from sigil.tls import TlsConfigError
+
+    try:
+        _of_files(settings)
+    except TlsConfigError as error:
+        _LOG.error(NOT_READ, error)
+        return False
+    return True
 
 
 # -- on the spot -----------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from sigil.cli.team import (
     Log,
     Order,
     Phase,
+    ReadCertificates,
     Ready,
     Signalled,
     Start,
@@ -43,8 +44,10 @@ TERM, HUP = Signalled(signal.SIGTERM), Signalled(signal.SIGHUP)
 class Play:
     """A team, and what was ordered since that was asked last."""
 
-    def __init__(self, wanted: int = 2, is_watching: bool = False) -> None:
-        self.team = Team(wanted, GRACE, is_watching)
+    def __init__(
+        self, wanted: int = 2, is_watching: bool = False, has_certificates: bool = False
+    ) -> None:
+        self.team = Team(wanted, GRACE, is_watching, has_certificates)
         self.now = 100.0
         self._orders: list[Order] = []
         self.tell(TimePassed(self.now))
@@ -78,9 +81,10 @@ def died(number: int, status: int = -9) -> Event:
     return Exited(number, 1000 + number, status)
 
 
-def serving(wanted: int = 2) -> Play:
+def serving(wanted: int = 2, has_certificates: bool = False) -> Play:
     """A team whose workers, 1 to `wanted`, all serve, and have for a while."""
-    play = Play(wanted).tell(*ready(*range(1, wanted + 1))).wait(60.0)
+    play = Play(wanted, has_certificates=has_certificates)
+    play.tell(*ready(*range(1, wanted + 1))).wait(60.0)
     play.orders()
     return play
 
@@ -225,6 +229,22 @@ def test_an_old_one_that_dies_in_a_restart_is_one_less_to_replace() -> None:
     assert play.tell(died(2, 0)).orders() == []
 
 
+def test_certificates_are_read_again_in_place_and_another_signal_restarts() -> None:
+    play = serving(2, has_certificates=True).tell(HUP)
+    assert play.orders() == [ReadCertificates((1, 2))]
+    assert play.team.outdated == ()
+    assert play.tell(Signalled(signal.SIGUSR2)).orders() == [Start(3)]
+    assert play.tell(*ready(3)).orders() == [Stop(1)]
+    assert play.tell(HUP).orders() == [ReadCertificates((2, 3))]  # in the middle of a restart
+    assert play.tell(died(1, 0)).orders() == [Start(4)]
+    assert play.tell(TERM).orders()[0] == StopListening((2, 3, 4))
+    assert play.tell(HUP).orders() == []
+
+
+def test_without_certificates_both_signals_restart() -> None:
+    assert serving(2).tell(Signalled(signal.SIGUSR2)).orders() == [Start(3)]
+
+
 # -- more and fewer --------------------------------------------------------------------------------
 
 
@@ -272,13 +292,19 @@ HAPPENINGS = st.lists(
         st.tuples(st.just("ready"), st.integers(0, 5)),
         st.tuples(st.just("exit"), st.integers(0, 5), st.sampled_from([0, 1, 3, -9])),
         st.tuples(st.just("hup")),
+        st.tuples(st.just("usr2")),
         st.tuples(st.just("ttin")),
         st.tuples(st.just("ttou")),
         st.tuples(st.just("wait"), st.sampled_from([0.5, 5.0, 40.0])),
     ),
     max_size=40,
 )
-SIGNALS = {"hup": signal.SIGHUP, "ttin": signal.SIGTTIN, "ttou": signal.SIGTTOU}
+SIGNALS = {
+    "hup": signal.SIGHUP,
+    "usr2": signal.SIGUSR2,
+    "ttin": signal.SIGTTIN,
+    "ttou": signal.SIGTTOU,
+}
 
 
 def happen(play: Play, happening: tuple[object, ...]) -> None:

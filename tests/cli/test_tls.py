@@ -4,9 +4,14 @@ import shutil
 import signal
 import socket
 import ssl
+from contextlib import ExitStack, closing
+from http.client import HTTPSConnection
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection as Connection
+from websockets.sync.client import connect
 
 from sigil.apps.terminal import CommandError
 from sigil.cli.settings import Settings, read_settings
@@ -64,6 +69,90 @@ def test_certificates_are_read_again_on_sighup(files: CertificateFiles, tmp_path
         command.process.send_signal(signal.SIGHUP)
         assert str(files.key) in line_with(command, "those of before stay")
         assert certificate_at(command.port) == second
+        assert command.end().status == 0
+
+
+WORKERS_APP = """\
+import os
+from sigil import Callbacks, Request, Response, make_http_server
+
+def app(request: Request) -> Response:
+    if request.path == "/ws":
+        return Response.upgrade()
+    return Response.text(str(os.getpid()))
+
+def on_message(server, conn, message):
+    server.send(conn, f"{os.getpid()} {message}")
+
+server = make_http_server(app, port=0, callbacks=Callbacks(ws_message=on_message))
+"""
+CONNECTIONS_MAX = 200
+"""Until every worker has accepted one: they take turns as they are free."""
+
+
+def websocket_of_each(port: int, count: int, stack: ExitStack) -> dict[str, Connection]:
+    """A WebSocket of each of so many workers, by the number of the process."""
+    found: dict[str, Connection] = {}
+    for _ in range(CONNECTIONS_MAX):
+        websocket = stack.enter_context(
+            connect(f"wss://localhost:{port}/ws", ssl=client_context(), proxy=None)
+        )
+        websocket.send("hello")
+        found.setdefault(str(websocket.recv(PATIENCE_SECONDS)).split()[0], websocket)
+        if len(found) == count:
+            return found
+    raise AssertionError(f"only {list(found)} accept connections")
+
+
+def certificates_of_each(port: int, count: int) -> dict[str, bytes | None]:
+    """The certificate of each of so many workers, by the number of the process."""
+    found: dict[str, bytes | None] = {}
+    for _ in range(CONNECTIONS_MAX):
+        connection = HTTPSConnection(
+            "localhost", port, timeout=PATIENCE_SECONDS, context=client_context()
+        )
+        with closing(connection):
+            connection.connect()
+            certificate = connection.sock.getpeercert(binary_form=True)
+            connection.request("GET", "/")
+            found[connection.getresponse().read().decode()] = certificate
+        if len(found) == count:
+            return found
+    raise AssertionError(f"only {list(found)} accept connections")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal")
+def test_workers_read_certificates_again_and_nobody_is_disconnected(
+    files: CertificateFiles, tmp_path: Path
+) -> None:
+    (tmp_path / "web.py").write_text(WORKERS_APP)
+    names = ("--ssl-certfile", str(files.certificate), "--ssl-keyfile", str(files.key))
+    words = ("serve", "web:server", "--workers", "2", "--no-access-log", *names)
+    with running(*words, folder=tmp_path) as command, ExitStack() as stack:
+        websockets = websocket_of_each(command.port, 2, stack)
+        first = certificates_of_each(command.port, 2)
+        write_certificate(tmp_path, leaf=authority().issue_cert("localhost"))
+        command.process.send_signal(signal.SIGHUP)
+        for _ in range(2):
+            line_with(command, "certificates were read again")
+        second = certificates_of_each(command.port, 2)
+        assert first.keys() == second.keys() == websockets.keys()
+        assert len({*first.values()}) == len({*second.values()}) == 1
+        assert {*first.values()}.isdisjoint(second.values())
+
+        files.key.write_text("nonsense")
+        command.process.send_signal(signal.SIGHUP)
+        assert str(files.key) in line_with(command, "those of before stay")
+        assert certificates_of_each(command.port, 2) == second
+        for pid, websocket in websockets.items():
+            websocket.send("still here")
+            assert websocket.recv(PATIENCE_SECONDS) == f"{pid} still here"
+
+        write_certificate(tmp_path)
+        command.process.send_signal(signal.SIGUSR2)
+        for websocket in websockets.values():
+            with pytest.raises(ConnectionClosed, match="1001"):
+                websocket.recv(PATIENCE_SECONDS)
         assert command.end().status == 0
 
 
