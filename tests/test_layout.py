@@ -55,6 +55,7 @@ READING_ORDER = (
     ("connection",),
     ("server",),
     ("views",),
+    ("trace",),
     ("client",),
 )
 """The files and folders of `sigil.core`; each uses those of its own step and of the steps before.

@@ -1,0 +1,1 @@
+"""Tests of sigil.core.trace: recordings as values."""

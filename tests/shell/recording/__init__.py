@@ -1,0 +1,1 @@
+"""Tests of sigil.shell.recording: recordings in files."""
