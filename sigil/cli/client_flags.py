@@ -41,8 +41,15 @@ def _add_connection(parser: argparse.ArgumentParser) -> None:
         "-x",
         "--proxy",
         metavar="[USER:PASSWORD@]HOST:PORT",
-        help="go through this proxy, not the one of the environment",
+        help="go through this proxy, not the one of the environment; https://... is one over TLS",
     )
+    add(
+        "--proxy-cacert",
+        metavar="PATH",
+        type=values.nonempty("path"),
+        help="the certificates by which that of the proxy is verified",
+    )
+    add("--proxy-insecure", action="store_true", help="do not look at the proxy's certificate")
     add("--no-proxy", action="store_true", help="go through no proxy")
 
 
@@ -54,13 +61,13 @@ def get_parser(version: str) -> argparse.ArgumentParser:
     _add_request(parser)
     _add_output(parser)
     add = parser.add_argument
-    add("-L", "--location", action="store_true", help="follow redirects, which is the default")
+    add("-L", "--location", action="store_true", help="follow redirects")
     add(
         "--max-redirs",
         metavar="N",
         type=values.number("a count", 0, MAX_REDIRECTS),
         default=20,
-        help="how many redirects are followed; 0 prints the redirect itself (default: 20)",
+        help="how many redirects -L follows; one more is exit status 47 (default: 20)",
     )
     add(
         "-m",

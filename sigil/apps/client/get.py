@@ -4,10 +4,10 @@ Theory: what is printed is the body and nothing else, piece by piece as it comes
 piped; whatever else there is to say goes to stderr. What failed is the exit status, with the
 numbers of curl.
 
-Rules: redirects are followed, as `http_get` does; credentials do not follow to another origin. How
-far a download is, is shown only if it goes to a file and stderr is a terminal. What is no text is
-not printed to a terminal. A reader that leaves ends it without a word, with 23. It does not know
-how a request is made.
+Rules: redirects are followed with -L, as `http_get` does, and shown without; credentials do not
+follow to another origin. How far a download is, is shown only if it goes to a file and stderr is a
+terminal. What is no text is not printed to a terminal. A reader that leaves ends it without a word,
+with 23. It does not know how a request is made.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         headers=fields,
         body=body,
         stream=True,
-        follow_redirects=arguments.max_redirs > 0,
+        follow_redirects=arguments.location,
         max_redirects=arguments.max_redirs,
         **options,
     )
@@ -76,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.fail and response.status >= 400:
         print_error(f"the server answered {response.status} {response.reason}".rstrip())
         return HTTP_STATUS
+    _note_redirect(arguments, response)
     with _output(arguments) as output:
         if arguments.include or arguments.head:
             output.write(head_text(response).encode())
@@ -101,9 +102,8 @@ def _options_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     try:
         return client_options(arguments)
-    except (OSError, ValueError) as error:
-        text = f"cannot read certificates from {arguments.cacert}: {error}"
-        raise CommandError(text, USAGE_STATUS) from error
+    except ValueError as error:
+        raise CommandError(str(error), USAGE_STATUS) from error
 
 
 def _body_of(arguments: argparse.Namespace) -> tuple[object, list[tuple[str, str]]]:
@@ -151,6 +151,14 @@ def _note_response(response: ClientResponse) -> None:
         _note(f"< {earlier.status} {earlier.reason} {earlier.url}")
     for line in head_text(response).splitlines():
         _note(f"< {line}")
+
+
+def _note_redirect(arguments: argparse.Namespace, response: ClientResponse) -> None:
+    """Say that there is a redirect, unless the head is shown: its body is mostly empty."""
+    is_shown = arguments.include or arguments.head or arguments.verbose
+    location = response.headers.get("location")
+    if location is not None and 300 <= response.status < 400 and not is_shown:
+        _note(f"sigil: the server answered {response.status}, to {location}: -L follows that")
 
 
 def _note(line: str) -> None:

@@ -60,7 +60,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Run `sigil ws` with these arguments; the exit status."""
     try:
         client = Client(**client_options(arguments))
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         print_error(str(error))
         return USAGE_STATUS
     with client:

@@ -3,9 +3,11 @@
 Theory: each step has its own way to fail, and who reads of a failure wants to know which it was.
 So each is a phase, with a deadline of its own and a sentence of its own.
 
-Rules: an address needs no resolver. The attempts to connect are a race (`racing`). A proxy is asked
-for a tunnel wherever the connection is to be secured, or taken over; whatever it answers but 2xx is
-a failure. It does not know what is sent on a connection that is there.
+Rules: an address needs no resolver. The attempts to connect are a race (`racing`). A proxy of the
+scheme https is reached over TLS, and TLS with the server is within that. A proxy is asked for a
+tunnel wherever the connection is to be secured, or taken over; whatever it answers but 2xx is a
+failure. What fails with the proxy is said to be the proxy's, its certificate too. It does not know
+what is sent on a connection that is there.
 """
 
 from ipaddress import ip_address
@@ -28,7 +30,7 @@ from .proxies import proxy_authorization
 from .racing import Address, after_begin, after_failure, due_attempt, start_race
 from .requests import encode_connect
 from .responses import parse_response_head
-from .uri import is_ip_literal
+from .uri import Uri, is_ip_literal
 from .waiting import after
 
 
@@ -125,6 +127,15 @@ def on_connected(draft: Draft, connection: Connection, attempt: int) -> bool:
     if connection.phase is not Phase.CONNECTING or race is None or attempt not in race.running:
         return False
     draft.order(UseAttempt(connection.number, attempt))
+    proxy = connection.route.proxy
+    if proxy is not None and proxy.is_secure:
+        _secure_proxy(draft, connection, proxy)
+        return False
+    return _go_on(draft, connection)
+
+
+def _go_on(draft: Draft, connection: Connection) -> bool:
+    """Go on with a connection that leads to the server or to its proxy. True if it is ready."""
     route = connection.route
     if route.is_tunneled:
         call = draft.find_call(connection.request)
@@ -135,6 +146,20 @@ def on_connected(draft: Draft, connection: Connection, attempt: int) -> bool:
         secure(draft, connection)
         return False
     return True
+
+
+def on_handshake_done(draft: Draft, connection: Connection) -> bool:
+    """A handshake has ended. True if the connection is ready."""
+    if connection.phase is Phase.SECURING_PROXY:
+        return _go_on(draft, connection)
+    return connection.phase is Phase.SECURING
+
+
+def _secure_proxy(draft: Draft, connection: Connection, proxy: Uri) -> None:
+    """Begin the handshake of TLS with the proxy."""
+    deadline = after(draft.now, timeouts_of(draft, connection).tls)
+    draft.put(in_phase(connection, Phase.SECURING_PROXY, deadline))
+    draft.order(StartTls(connection.number, proxy.host, connection.route.proxy_tls, True))
 
 
 def _ask_for_tunnel(draft: Draft, connection: Connection, call: Call) -> None:
@@ -197,6 +222,13 @@ def on_handshake_failed(
     draft: Draft, connection: Connection, error: str, is_certificate: bool
 ) -> None:
     """The handshake has failed."""
+    if connection.phase is Phase.SECURING_PROXY:
+        what = f"the TLS handshake with the proxy failed: {error}"
+        if is_certificate:
+            host = connection.route.next_host
+            what = f"the certificate of the proxy is not one to be trusted for {host}: {error}"
+        fail_connection(draft, connection, FailureKind.PROXY, what)
+        return
     if connection.phase is not Phase.SECURING:
         return
     if is_certificate:

@@ -43,13 +43,15 @@ class Phase(IntEnum):
 
     RESOLVING = 0
     CONNECTING = 1
-    TUNNELING = 2
+    SECURING_PROXY = 2
+    """The handshake of TLS with a proxy is under way."""
+    TUNNELING = 3
     """A proxy was asked for a tunnel, and has not answered."""
-    SECURING = 3
-    IDLE = 4
-    ACTIVE = 5
+    SECURING = 4
+    IDLE = 5
+    ACTIVE = 6
     """A request is under way."""
-    TAKEN_OVER = 6
+    TAKEN_OVER = 7
     """Its bytes belong to another protocol."""
 
 
@@ -57,7 +59,8 @@ class Route(NamedTuple):
     """Where a connection leads: requests with equal routes may share it.
 
     `host` and `port` are those of the server, empty and 0 if a proxy is asked for whatever it may
-    be (`is_forwarded`); `tls` is the shell's number for how TLS is done.
+    be (`is_forwarded`); `tls` is the shell's number for how TLS is done with the server, and
+    `proxy_tls` with a proxy whose scheme is https.
     """
 
     host: str
@@ -65,6 +68,7 @@ class Route(NamedTuple):
     is_secure: bool
     tls: int = 0
     proxy: Uri | None = None
+    proxy_tls: int = 0
 
     @property
     def is_forwarded(self) -> bool:

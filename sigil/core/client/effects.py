@@ -58,17 +58,20 @@ class UseAttempt(Value):
 
 @final
 class StartTls(Value):
-    """Begin the handshake with the server of this name; report `HandshakeDone` or
-    `HandshakeFailed`.
+    """Begin the handshake with the server, or the proxy, of this name, within what there is of TLS
+    already; report `HandshakeDone` or `HandshakeFailed`.
     """
 
-    __match_args__ = ("connection", "server_name", "tls")
+    __match_args__ = ("connection", "server_name", "tls", "is_of_proxy")
     __slots__ = __match_args__
 
-    def __init__(self, connection: int, server_name: str, tls: int) -> None:
+    def __init__(
+        self, connection: int, server_name: str, tls: int, is_of_proxy: bool = False
+    ) -> None:
         self.connection: Final = connection
         self.server_name: Final = server_name
         self.tls: Final = tls
+        self.is_of_proxy: Final = is_of_proxy
 
 
 @final

@@ -18,6 +18,7 @@ from .connecting import (
     begin_attempts,
     on_connect_failed,
     on_connected,
+    on_handshake_done,
     on_handshake_failed,
     on_resolve_failed,
     on_resolved,
@@ -226,7 +227,7 @@ def _apply_to_connection(
         case ConnectFailed():
             on_connect_failed(draft, connection, event.attempt, event.error)
         case HandshakeDone():
-            if connection.phase is Phase.SECURING:
+            if on_handshake_done(draft, connection):
                 _begin_ready(draft, connection)
         case HandshakeFailed():
             on_handshake_failed(draft, connection, event.error, event.is_certificate)
@@ -299,7 +300,7 @@ def _on_end(draft: Draft, connection: Connection, is_truncated: bool) -> None:
             end_transfer(draft, connection, None)
         case Phase.IDLE:
             close_connection(draft, connection)
-        case Phase.TUNNELING:
+        case Phase.TUNNELING | Phase.SECURING_PROXY:
             what = "the proxy closed the connection without a tunnel"
             fail_connection(draft, connection, FailureKind.PROXY, what)
         case _:
@@ -311,7 +312,7 @@ def _on_broken(draft: Draft, connection: Connection, error: str) -> None:
     is_unwanted = connection.phase is Phase.ACTIVE and connection.flow.is_unwanted
     if connection.phase is Phase.IDLE or is_unwanted:
         close_connection(draft, connection)
-    elif connection.phase is Phase.TUNNELING:
+    elif connection.phase in (Phase.TUNNELING, Phase.SECURING_PROXY):
         what = f"the connection to the proxy broke: {error}"
         fail_connection(draft, connection, FailureKind.PROXY, what)
     else:

@@ -30,9 +30,10 @@ def route_of(outgoing: OutgoingRequest, proxies: Proxies) -> Route:
         proxy = proxy_for(uri, proxies)
     if proxy is None:
         return Route(uri.host, uri.port, uri.is_secure, options.tls)
+    proxy_tls = options.proxy_tls if proxy.is_secure else 0
     if uri.is_secure or options.upgrade:
-        return Route(uri.host, uri.port, uri.is_secure, options.tls, proxy)
-    return Route("", 0, False, 0, proxy)
+        return Route(uri.host, uri.port, uri.is_secure, options.tls, proxy, proxy_tls)
+    return Route("", 0, False, 0, proxy, proxy_tls)
 
 
 def enqueue(draft: Draft, call: Call) -> None:

@@ -4,9 +4,9 @@ Theory: a program may name a proxy, and the environment may name one for each sc
 need none. What the environment holds is a fact that somebody else has read.
 
 Rules: names in the environment are looked for in lower case first and then in upper case, but that
-HTTP_PROXY counts for nothing where a request could have set it (CGI). Only proxies in plain HTTP
-are known, as `host:port` or `http://host:port`. A WebSocket takes the proxy of its scheme, else
-that of http or https. It does not know connections.
+HTTP_PROXY counts for nothing where a request could have set it (CGI). A proxy is `host:port` or
+`http://host:port`, or `https://host:port` if it is reached over TLS. A WebSocket takes the proxy
+of its scheme, else that of http or https. It does not know connections.
 """
 
 from collections.abc import Mapping
@@ -32,14 +32,14 @@ NO_PROXIES: Final = Proxies()
 
 
 def parse_proxy(text: str) -> Uri | Malformed:
-    """The address of a proxy, as `[user:password@]host:port` with or without `http://` before it;
-    or what is wrong with it.
+    """The address of a proxy, as `[user:password@]host:port` with `http://`, `https://` or nothing
+    before it; or what is wrong with it.
     """
     uri = split_uri(text if "://" in text else f"http://{text}")
     if isinstance(uri, Malformed):
         return malformed(uri.message.replace("the URL", "the proxy"))
-    if uri.scheme != "http":
-        return malformed(f"a proxy is http://host:port; {uri.scheme} is not known")
+    if uri.scheme not in ("http", "https"):
+        return malformed(f"a proxy is http://host:port or https; {uri.scheme} is not known")
     return uri
 
 

@@ -64,6 +64,8 @@ class RequestOptions(NamedTuple):
     tls: int = 0
     """The shell's number for how TLS is done; connections are shared among requests with the same.
     """
+    proxy_tls: int = 0
+    """The shell's number for how TLS is done with a proxy."""
 
 
 DEFAULT_OPTIONS: Final = RequestOptions()

@@ -17,6 +17,10 @@ from .limits import Timeouts
 _PHASES: Final = {
     Phase.RESOLVING: (FailureKind.CONNECT_TIMEOUT, "the host was not resolved in time"),
     Phase.CONNECTING: (FailureKind.CONNECT_TIMEOUT, "no connection was made in time"),
+    Phase.SECURING_PROXY: (
+        FailureKind.CONNECT_TIMEOUT,
+        "the TLS handshake with the proxy did not end in time",
+    ),
     Phase.TUNNELING: (FailureKind.CONNECT_TIMEOUT, "the proxy made no tunnel in time"),
     Phase.SECURING: (FailureKind.CONNECT_TIMEOUT, "the TLS handshake did not end in time"),
 }

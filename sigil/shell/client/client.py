@@ -56,6 +56,9 @@ if TYPE_CHECKING:
 REFUSAL_LEN = 1_024
 """Bytes of the answer of a server that does not switch protocols."""
 
+ROUTE_OPTIONS = ("proxy", "uses_proxy", "tls", "proxy_tls")
+"""The fields of `RequestOptions` that say on what way a server is reached."""
+
 Options = Any
 """The keywords of a request: see `Client.request`."""
 
@@ -67,7 +70,8 @@ class Client:
     The keywords are what each request has unless it says otherwise. `headers` are sent with each,
     `base_url` is what a path is below of. `timeout` is a number of seconds for a whole request, or
     a `Timeouts`. `verify` is how the certificates of servers are looked at: True, False, or an
-    `SSLContext`. `proxy` is `[user:password@]host:port`, or False for none; None is what the
+    `SSLContext`. `proxy` is `[user:password@]host:port`, with `https://` before it for one over
+    TLS, whose certificate is looked at by `proxy_verify`; False is none, and None what the
     environment names, unless `trust_env` is False. `cookies` is False to keep none.
     """
 
@@ -82,6 +86,7 @@ class Client:
         verify: object = True,
         ssl_context: object = None,
         proxy: str | bool | None = None,
+        proxy_verify: object = True,
         trust_env: bool = True,
         cookies: bool = True,
         follow_redirects: bool = True,
@@ -96,6 +101,7 @@ class Client:
         self._fields = checked_headers(headers)
         timeouts = checked_timeouts(timeout)
         tls = checked_context(verify, ssl_context)
+        proxy_tls = checked_context(proxy_verify, None)
         proxies = default_proxies(proxy, trust_env)
         agent = checked_user_agent(user_agent) or f"sigil/{__version__}"
         self._loop = ClientLoop(self.limits, agent, proxies, lookup)
@@ -108,6 +114,7 @@ class Client:
             retries=self.limits.max_retries,
             uses_cookies=cookies,
             tls=self._number_of(tls),
+            proxy_tls=self._number_of(proxy_tls),
         )
         if server is not None:
             server.attach(self)
@@ -161,6 +168,7 @@ class Client:
         retry_after: bool = False,
         cookies: object = None,
         proxy: str | bool | None = None,
+        proxy_verify: object = None,
         verify: object = None,
         ssl_context: object = None,
         stream: bool = False,
@@ -198,15 +206,23 @@ class Client:
             uses_cookies=old.uses_cookies and cookies is not False,
             cookies=cookie_text(cookies),
         )
-        options = self._with_route(options, proxy, verify, ssl_context)
+        options = self._with_route(options, proxy, proxy_verify, verify, ssl_context)
         uri = checked_url(url, self._base, params)
         outgoing = self.prepare(method, uri, checked_headers(headers), sent, options)
         return self.send(outgoing, sent, Wish(stream, on_body, max_response_len))
 
     def _with_route(
-        self, options: RequestOptions, proxy: object, verify: object, context: object
+        self,
+        options: RequestOptions,
+        proxy: object,
+        proxy_verify: object,
+        verify: object,
+        context: object,
     ) -> RequestOptions:
-        """The options with the proxy, and the way to do TLS, of one request."""
+        """The options with the proxy, and the ways to do TLS, of one request."""
+        if proxy_verify is not None:
+            number = self._number_of(checked_context(proxy_verify, None))
+            options = options._replace(proxy_tls=number)
         if proxy is False:
             options = options._replace(uses_proxy=False)
         elif proxy is not None:
@@ -215,10 +231,12 @@ class Client:
             return options
         return options._replace(tls=self._number_of(checked_context(verify, context)))
 
-    def route(self, proxy: object, verify: object, ssl_context: object) -> dict[str, Any]:
-        """The fields of `RequestOptions` for the proxy, and the way to do TLS, of one WebSocket."""
-        options = self._with_route(self._options, proxy, verify, ssl_context)
-        return {name: getattr(options, name) for name in ("proxy", "uses_proxy", "tls")}
+    def route(
+        self, proxy: object, proxy_verify: object, verify: object, ssl_context: object
+    ) -> dict[str, Any]:
+        """The fields of `RequestOptions` for the proxy, and the ways to do TLS, of a WebSocket."""
+        options = self._with_route(self._options, proxy, proxy_verify, verify, ssl_context)
+        return {name: getattr(options, name) for name in ROUTE_OPTIONS}
 
     def _number_of(self, tls: object) -> int:
         """The loop's number for a way to do TLS."""

@@ -50,7 +50,8 @@ class Sockets:
         self._resolver = resolver
         self._transports: dict[int, Transport] = {}
         self._contexts: list[ssl.SSLContext | None] = [None, None]
-        self._buffers = TlsBuffers()
+        self._buffers, self._inner_buffers = TlsBuffers(), TlsBuffers()
+        """For connections, and for those within others: one calls the other."""
 
     def perform(self, effect: SocketEffect) -> ClientEvent | None:
         """Perform an effect; an event if that has an end at once which is to be told."""
@@ -125,7 +126,8 @@ class Sockets:
                 self._contexts[effect.tls] = context
         except OSError as error:  # no certificates can be read
             return HandshakeFailed(effect.connection, os_error_text(error), False)
-        return transport.secure(context, effect.server_name, self._buffers)
+        buffers = self._inner_buffers if transport.is_secured else self._buffers
+        return transport.secure(context, effect.server_name, buffers, effect.is_of_proxy)
 
     def close(self, is_ours: bool = True) -> None:
         """Close everything; or in a forked child, where they are not `is_ours`, its descriptors."""

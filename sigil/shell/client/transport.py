@@ -72,8 +72,8 @@ class Transport:
     """A connection, whose number is `connection`."""
 
     __slots__ = (
-        "_poller", "attempts", "connection", "host", "interest", "is_shaking", "is_stale",
-        "is_wanted", "pending", "stream", "tls",
+        "_is_of_proxy", "_poller", "attempts", "connection", "host", "interest", "is_shaking",
+        "is_stale", "is_wanted", "pending", "stream", "tls",
     )  # fmt: skip
 
     def __init__(self, connection: int, poller: Poller) -> None:
@@ -92,7 +92,10 @@ class Transport:
         """The handshake of TLS is under way."""
         self.is_stale = False
         """It was over before its next request was sent."""
+        self._is_of_proxy = False
+        """The handshake that is under way is one with a proxy."""
         self.tls: Tls | None = None
+        """What the handshake with the server has settled."""
 
     # -- connecting --------------------------------------------------------------------------------
 
@@ -109,15 +112,23 @@ class Transport:
             self.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self.watch()
 
+    @property
+    def is_secured(self) -> bool:
+        """True if there is TLS on it, with a proxy perhaps."""
+        return isinstance(self.stream, TlsSocket)
+
     def secure(
-        self, context: ssl.SSLContext, server_name: str, buffers: TlsBuffers
+        self, context: ssl.SSLContext, server_name: str, buffers: TlsBuffers, is_of_proxy: bool
     ) -> ClientEvent | None:
-        """Begin the handshake; an event if it has ended."""
-        plain = self.stream
-        assert isinstance(plain, socket.socket)
+        """Begin the handshake, with the server or a proxy, within what is there; an event if it has
+        ended.
+        """
+        below = self.stream
+        assert below is not None
+        self._is_of_proxy = is_of_proxy
         try:
             self.stream = TlsSocket(
-                plain, context, server_side=False, server_hostname=server_name, buffers=buffers
+                below, context, server_side=False, server_hostname=server_name, buffers=buffers
             )
         except (OSError, ValueError) as error:  # a name that no certificate can have
             text = os_error_text(error) if isinstance(error, OSError) else str(error)
@@ -137,7 +148,8 @@ class Transport:
             return HandshakeFailed(self.connection, os_error_text(error), False)
         if is_over:
             self.is_shaking = False
-            self.tls = stream.facts()
+            if not self._is_of_proxy:
+                self.tls = stream.facts()
         broken = self.watch()
         if broken is None:
             return HandshakeDone(self.connection) if is_over else None
@@ -195,6 +207,8 @@ class Transport:
         """Let the kernel take more of what is pending."""
         stream = self.stream
         assert stream is not None
+        if not self.pending and isinstance(stream, TlsSocket):
+            return self._flush_held(stream)
         while self.pending:
             parts = list(self.pending)[:SEND_PARTS_MAX]
             try:
@@ -203,6 +217,16 @@ class Transport:
                 return self._blocked()
             except OSError as error:
                 return self._send_failed(error)
+        return self.watch()
+
+    def _flush_held(self, stream: TlsSocket) -> ClientEvent | None:
+        """Let the kernel take what TLS itself has to say."""
+        try:
+            stream.send(b"")
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as error:
+            return self._send_failed(error)
         return self.watch()
 
     def _blocked(self) -> ClientEvent:

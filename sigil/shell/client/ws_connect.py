@@ -42,6 +42,7 @@ def ws_connect(
     verify: object = None,
     ssl_context: object = None,
     proxy: str | bool | None = None,
+    proxy_verify: object = None,
 ) -> WebSocket:
     """A WebSocket to this address (`ws:` or `wss:`), which connects again when it is lost.
 
@@ -53,8 +54,8 @@ def ws_connect(
     `protocols` are the subprotocols to offer. `after` is a position of a sigil server, behind which
     it goes on, empty for from now on: then positions are asked for, and with `topics` and `history`
     in the query; None leaves the address as it is, and the WebSocket is a plain one. `compress`
-    offers permessage-deflate. `verify`, `ssl_context` and `proxy` are those of `Client`, by default
-    what the client has.
+    offers permessage-deflate. `verify`, `ssl_context`, `proxy` and `proxy_verify` are those of
+    `Client`, by default what the client has.
     """
     uri = parse_uri(url)
     if uri.scheme not in SCHEMES:
@@ -90,7 +91,7 @@ def ws_connect(
             "timeouts": NO_TIMEOUTS,
             "follow_redirects": False,
             "retries": 0,
-            **client.route(proxy, verify, ssl_context),
+            **client.route(proxy, proxy_verify, verify, ssl_context),
         },
     )
     return WebSocket(settings, client, callbacks or NO_CALLBACKS, owns_client)

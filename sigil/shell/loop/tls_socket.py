@@ -14,6 +14,9 @@ peculiar to TLS is met here:
   for reading so that a poller reports it. An end of the connection without close_notify is an
   `ssl.SSLEOFError`: what came may have been cut off by anybody on the way (RFC 8446 section 6.1).
 
+One may be within another, as TLS to a server is within TLS to its proxy: then what the outer one
+has not taken is what the kernel has not.
+
 Rules: nothing blocks. What has not been taken is sent again before anything else, as a stream is:
 its first byte is not looked at. The handshake goes on whenever the socket is used, and is over when
 `is_secured`. A call that an interrupt has left leaves the connection unusable, since nobody knows
@@ -140,7 +143,8 @@ class TlsSocket:
         """Bytes of ciphertext that the kernel has not taken: wait for writing while there are any
         and nothing is to be sent.
         """
-        return len(self._held)
+        below = self.sock
+        return len(self._held) + (below.held_len if isinstance(below, TlsSocket) else 0)
 
     @property
     def ssl_object(self) -> ssl.SSLObject:
@@ -329,7 +333,7 @@ class TlsSocket:
             raise BlockingIOError
         length = len(data)
         if not length:
-            return 0
+            return self._send_below()
         taken = 1 if self._is_ahead else 0
         self._is_ahead = False
         while taken < length:
@@ -340,6 +344,10 @@ class TlsSocket:
                     raise BlockingIOError
                 return taken - 1
         return taken
+
+    def _send_below(self) -> int:
+        """0, when the connection that this one is within has sent what it holds."""
+        return self.sock.send(b"") if isinstance(self.sock, TlsSocket) else 0
 
     def _encrypt(self, data: _Data, taken: int) -> int:
         """How many bytes of the data were taken when as many as may be held were encrypted."""

@@ -1,6 +1,7 @@
 """`sigil get` against a server of ours: what is printed where, and how it ends."""
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ import pytest
 
 from sigil import HttpServer, Request, Response, make_http_server
 from sigil.cli.main import main
+from tests.support.certificates import server_context, write_certificate
+from tests.support.tls_proxy import tls_proxy
 
 Get = Callable[..., tuple[int, bytes, str]]
 """What runs `sigil get`: its status, output and errors."""
@@ -64,10 +67,27 @@ def test_the_body_and_nothing_else_is_printed(get: Get) -> None:
     assert get("/binary")[:2] == (0, bytes(100_000)), "a pipe may have any bytes"
 
 
-def test_redirects_are_followed_unless_none_are_to_be(get: Get) -> None:
-    assert get("/redirect")[:2] == get("/redirect", "-L")[:2] == (0, b"hello\n")
-    status, out, _ = get("/redirect", "--max-redirs", "0", "-i")
+def test_redirects_are_followed_if_they_are_to_be(get: Get) -> None:
+    assert get("/redirect", "-L") == (0, b"hello\n", "")
+    status, out, err = get("/redirect")
+    assert status == 0 and b"hello" not in out.splitlines()
+    assert re.fullmatch(r"sigil: the server answered 30\d, to /hello: -L follows that\n", err)
+    status, out, err = get("/redirect", "-i")
     assert status == 0 and out.startswith(b"HTTP/1.1 30") and b"\nLocation: /hello\n" in out
+    assert err == ""
+    status, out, err = get("/redirect", "-L", "--max-redirs", "0")
+    assert (status, out) == (47, b"") and "redirect" in err
+
+
+def test_a_proxy_over_tls_has_flags_for_its_certificate(get: Get, tmp_path: Path) -> None:
+    files = write_certificate(tmp_path)
+    with tls_proxy(server_context()) as proxy:
+        words = ("http://nowhere.invalid/", "-x", f"https://u:p@localhost:{proxy.port}")
+        assert get(*words, "--proxy-cacert", str(files.authority)) == (0, b"by way.", "")
+        assert get(*words, "--proxy-insecure")[:2] == (0, b"by way.")
+        status, _, err = get(*words, "--cacert", str(files.authority))
+        assert status == 5 and "certificate of the proxy" in err
+        assert get(*words, "--proxy-cacert", "/none")[0] == 2
 
 
 def test_heads_are_printed_if_they_are_asked_for(get: Get) -> None:

@@ -492,6 +492,49 @@ def test_a_proxy_makes_a_tunnel_to_what_is_secured() -> None:
     assert b"Proxy" not in client.sent()
 
 
+TLS_PROXY = every_proxy(uri_of("https://u:p@127.0.0.9:3129"))
+
+
+def test_a_proxy_over_tls_is_secured_before_it_is_asked() -> None:
+    client = Driven(proxies=TLS_PROXY)
+    client.ask("https://a/b")
+    client.tell(Connected(0, 0))
+    assert client.effects[-1] == StartTls(0, "127.0.0.9", 0, True)
+    client.tell(HandshakeDone(0))
+    assert client.sent().startswith(b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n")
+    assert BASIC in client.sent()
+    established = DataReceived(0, b"HTTP/1.1 200 Connected\r\n\r\n")
+    assert client.tell(established) == [StartTls(0, "a", 0, False)]
+    client.tell(HandshakeDone(0))
+    assert client.sent().endswith(b"\r\n\r\n")
+    assert b"GET /b HTTP/1.1" in client.sent()
+
+    client.ask("http://c/")  # another connection: this one is forwarded
+    client.tell(Connected(1, 0), HandshakeDone(1))
+    assert client.sent().startswith(b"GET http://c/ HTTP/1.1")
+    assert BASIC in client.sent()
+
+
+def test_what_fails_with_a_proxy_over_tls_is_the_proxys() -> None:
+    client = Driven(proxies=TLS_PROXY)
+    for number, (event, sentence) in enumerate(
+        (
+            (HandshakeFailed(0, "it expired", True), "certificate of the proxy is not one to be"),
+            (HandshakeFailed(1, "no cipher", False), "the TLS handshake with the proxy failed: no"),
+            (EndReceived(2), "the proxy closed the connection"),
+            (ConnectionBroken(3, "reset"), "the connection to the proxy broke: reset"),
+        )
+    ):
+        client.ask("https://a/")
+        client.tell(Connected(number, 0), event)
+        kind, message = failure_in(client)
+        assert (kind, sentence in message) == (FailureKind.PROXY, True), message
+    client.ask("https://a/")
+    client.tell(Connected(4, 0), HandshakeDone(4), DataReceived(4, b"HTTP/1.1 200 OK\r\n\r\n"))
+    client.tell(HandshakeFailed(4, "it expired", True))
+    assert failure_in(client)[0] is FailureKind.CERTIFICATE
+
+
 def test_a_proxy_that_makes_no_tunnel_is_told() -> None:
     client = Driven(proxies=PROXY)
     client.ask("https://a/")

@@ -22,11 +22,14 @@ P = uri_of("http://p:3128")
 def test_a_proxy_is_read_in_both_forms() -> None:
     assert parse_proxy("p:3128") == P
     assert parse_proxy("http://p:3128") == P
+    secure = parse_proxy("https://p:3128")
+    assert isinstance(secure, Uri) and (secure.is_secure, secure.port) == (True, 3128)
+    assert parse_proxy("https://p") == parse_proxy("https://p:443")
     with_user = parse_proxy("u:s%40:x@p:3128")
     assert isinstance(with_user, Uri)
     assert proxy_authorization(with_user) == "Basic dTpzQDp4"
     assert proxy_authorization(P) == proxy_authorization(None) == ""
-    for text in ("", "https://p:1", "socks5://p:1", "p:0", "http://", "a b:1"):
+    for text in ("", "ws://p:1", "socks5://p:1", "p:0", "http://", "a b:1"):
         error = parse_proxy(text)
         assert isinstance(error, Malformed) and "proxy" in error.message
 
