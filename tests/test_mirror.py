@@ -29,6 +29,7 @@ MIRRORED = (
 """The folders of sigil whose tests lie in folders of the same name."""
 
 ELSEWHERE = {
+    "core/trace/kinds": "tests/core/trace/test_events.py",
     "core/trace/about": "tests/shell/recording/test_reader.py",
     "core/server/extra_timers": "tests/core/connection/test_control_requests.py",
     "core/control": "tests/core/connection/test_control_requests.py",
