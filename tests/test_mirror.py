@@ -128,6 +128,7 @@ WHOLE = {
     "asgi/test_frameworks": "programs of frameworks, as they are",
     "asgi/test_starlette_websockets": "what Starlette tries its WebSockets with",
     "shell/test_one_path": "what a request runs through",
+    "shell/hosts/test_same_trace": "one script, by every way to drive a server",
 }
 """Test files that belong to no module, and why."""
 
