@@ -9,14 +9,16 @@ to compare with.
 
 from collections.abc import Sequence
 
+from sigil import Callbacks, Handler, Limits
 from sigil.core.connection.context import Parse
 from sigil.core.effects import Effect
 from sigil.core.events import Event
 from sigil.core.server.fold import advance
 from sigil.core.server.state import Server
+from sigil.core.trace.summary import summaries_of
 from sigil.core.trace.turn import Turn
 from sigil.shell.recording.recording import Recording
-from sigil.testing import MemoryServer, World
+from sigil.testing import Client, MemoryServer, World
 
 
 class Watched:
@@ -35,7 +37,7 @@ class Watched:
             self.states.append(server)
         after, effects = advance(server, events, parse)
 
-        self.turns.append(Turn(len(self.turns) + 1, tuple(events), ()))
+        self.turns.append(Turn(len(self.turns) + 1, tuple(events), summaries_of(effects)))
         self.states.append(after)
         self.effects.append(tuple(effects))
         return after, effects
@@ -56,3 +58,13 @@ def watched_world(seed: int, is_held_up: bool = False) -> Watched:
     watched.watch(world.server)
     world.run()
     return watched
+
+
+def watched_client(
+    handler: Handler, limits: Limits | None = None, callbacks: Callbacks | None = None
+) -> tuple[Watched, Client]:
+    """A client in memory of this handler, and its server watched."""
+    watched = Watched()
+    client = Client(handler, limits=limits, callbacks=callbacks, raise_errors=False)
+    watched.watch(client.server)
+    return watched, client

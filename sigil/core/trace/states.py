@@ -111,6 +111,10 @@ class States:
             yield step
         self._remember(len(self.turns) if end is None else end, state)
 
+    def passed(self, number: int, state: Server) -> None:
+        """Whoever has computed the states himself has come to this one: it may be kept."""
+        self._keep(number, state, -1)
+
     # -- what is kept ------------------------------------------------------------------------------
 
     def _kept(self, number: int) -> Server | None:

@@ -20,6 +20,7 @@ from ...core.trace.bisect import first_true
 from ...core.trace.diff import MAX_CHANGES, Change, diff
 from ...core.trace.states import States
 from ...core.trace.turn import Turn
+from ...core.trace.verify import Difference, verify
 from ..loop.head_cache import cached_parser
 
 
@@ -125,3 +126,9 @@ class Recording(Sequence[Server]):
         if found is None:
             raise NeverTrue(f"the predicate is true of no state of {len(self)}")
         return found
+
+    def verify(self) -> Difference | None:
+        """None if the core makes of the events what was recorded, to the byte; else where it
+        differs first.
+        """
+        return verify(self._states, has_checksums=not self.about.redaction)
