@@ -15,6 +15,7 @@ from sigil.apps.terminal import CommandError
 from sigil.cli.listening import Listeners, listening, place_of
 from sigil.cli.serving import stop_on_signals
 from sigil.cli.settings import Settings
+from sigil.cli.tls import secure
 from sigil.client import parse_uri
 from sigil.relay import relay
 
@@ -31,6 +32,7 @@ def run_relay(settings: Settings, hosts_for: Callable[[Settings, Listeners], Hos
         port=settings.port,
         limits=limits_for(rules),
     )
+    secure(server, settings)
     upstream = relay(
         server,
         settings.url,

@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 from websockets.sync.client import ClientConnection, connect
 
+from sigil.client import http_get as get
+from tests.support.certificates import client_context, write_certificate
 from tests.support.command import PATIENCE_SECONDS, Running, http_get, running
 
 ORIGIN = """
@@ -62,6 +64,19 @@ def until(edge: Running, **figures: object) -> None:
         if all(status[name] == value for name, value in figures.items()):
             return
         assert time.monotonic() < deadline, status
+
+
+def test_an_edge_serves_over_tls(tmp_path: Path) -> None:
+    files = write_certificate(tmp_path)
+    words = ("--ssl-certfile", str(files.certificate), "--ssl-keyfile", str(files.key))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"ws://127.0.0.1:{listener.getsockname()[1]}/live"
+        with origin(tmp_path, listener), running("relay", url, *words) as edge:
+            assert edge.first_line.startswith("listening on https://127.0.0.1:")
+            base = f"https://localhost:{edge.port}"
+            status = get(f"{base}/healthz", ssl_context=client_context(), retry_after=True)
+            assert status.status == 200 or status.json()["has_stream"] is False
+            assert status.tls is not None
 
 
 def test_the_positions_of_an_origin_go_on_at_every_edge(tmp_path: Path) -> None:

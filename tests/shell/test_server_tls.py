@@ -11,7 +11,6 @@ from typing import IO
 
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
 from sigil import (
     Callbacks,
@@ -32,6 +31,7 @@ from tests.support.certificates import (
     server_context,
 )
 from tests.support.secure import Secure
+from tests.support.secure_websocket import secure_websocket
 from tests.support.servers import Raw, settle, ticking
 from tests.tools import need, needs
 
@@ -220,22 +220,23 @@ def test_an_end_that_nobody_has_said_cuts_no_request_short(shared: HttpServer) -
 def test_a_websocket_over_tls(shared: HttpServer) -> None:
     url = f"wss://localhost:{shared.port}/socket"
     origin = f"https://localhost:{shared.port}"
-    with connect(url, ssl=client_context(), origin=origin) as websocket:
+    with secure_websocket(url, client_context(), origin=origin) as websocket:
         for message in ("hi", bytes(300_000), "x" * 100_000):
             websocket.send(message)
-            assert websocket.recv(PATIENCE) == message
+            assert websocket.recv() == message
         shared.broadcast("news", topic="news")
-        assert websocket.recv(PATIENCE) == "news"
+        assert websocket.recv() == "news"
     assert websocket.close_code == 1000
 
 
 def test_the_origin_of_a_page_over_tls_is_https(shared: HttpServer) -> None:
-    with pytest.raises(InvalidStatus) as refused:
-        connect(
-            f"wss://localhost:{shared.port}/socket",
-            ssl=client_context(),
-            origin=f"http://localhost:{shared.port}",  # type: ignore[arg-type]
-        )
+    url = f"wss://localhost:{shared.port}/socket"
+    origin = f"http://localhost:{shared.port}"
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        secure_websocket(url, client_context(), origin=origin),
+    ):
+        pass
     assert refused.value.response.status_code == 403
 
 
