@@ -111,6 +111,7 @@ ELSEWHERE = {
     "testing/encode": "tests/testing/test_client.py",
     "testing/failures": "tests/testing/test_client.py",
     "testing/kernel": "tests/testing/test_client.py",
+    "testing/wire": "tests/testing/test_client.py",
     "testing/server": "tests/testing/test_client.py",
     "testing/world": "tests/world/test_world.py",
 }

@@ -116,9 +116,7 @@ class Connection:
                 "this connection reads at once; connect(window_len=...) makes a slow reader"
             )
         self._driver.require_idle()
-        data = bytes(wire.unread[:count])
-        del wire.unread[:count]
-        wire.received += data
+        data = wire.take(count)
         self._driver.run_until_idle()
         return data
 

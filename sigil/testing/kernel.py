@@ -1,25 +1,20 @@
 """A network in memory: its connections, and the effects that concern them.
 
-Theory: the core sees little of an operating system: bytes are there or not, a write takes so many
-of them and no more, a side is shut, a connection breaks. A `Wire` is both ends of one connection
-with exactly that. `Kernel` holds all wires and carries out on them, effect by effect, what
-`sigil.shell.loop.sockets` carries out on sockets.
+Theory: a `Wire` is both ends of one connection. `Kernel` holds all of them and carries out on them,
+effect by effect, what `sigil.shell.loop.sockets` carries out on sockets.
 
 Rules: nothing blocks. Once a send has stalled, later ones are handed back whole until `Writable`
 has been reported. Bytes for an end that does not read are buffered. Readiness is reported to the
-core only for what it watches. A reset loses no bytes that were sent before it, as on a loopback
-interface.
+core only for what it watches. A tick costs what happens in it: of the wires those are looked at
+that may have become ready.
 
 It does not know HTTP, time or user code.
 """
 
-import errno
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeAlias
 
-from ..core.close_reasons import CloseReason
 from ..core.conn import Conn, Peer
 from ..core.effects import (
     Adopt,
@@ -47,127 +42,17 @@ from ..core.events import (
 from ..core.limits import Limits, read_share_len
 from ..core.securing import Secured, StartTls
 from ..core.tls import Tls
+from .wire import Wire
+
+__all__ = ["IN_MEMORY", "Admitted", "CountedWire", "Kernel", "Wire"]
 
 IN_MEMORY = Tls("TLSv1.3", "TLS_AES_256_GCM_SHA384", "http/1.1")
 """What a handshake settles that nobody makes."""
 
 
-class Wire:
-    """Both ends of one connection, and the memory between them."""
-
-    __slots__ = (
-        "arrived",
-        "conn",
-        "has_half_closed",
-        "has_reset",
-        "interest",
-        "is_blocked",
-        "is_closed",
-        "is_shut",
-        "peer",
-        "read_len",
-        "reason",
-        "received",
-        "unread",
-        "wakes_at",
-        "was_reset",
-        "window_len",
-    )
-
-    def __init__(self, peer: Peer, window_len: int | None, read_len: int | None) -> None:
-        self.peer = peer
-        self.window_len = window_len
-        """The maximum of `unread`, in bytes; None for a client that reads at once."""
-        self.read_len = read_len
-        """The maximum of bytes that one read by the server returns; None for no such bound."""
-        self.wakes_at: int | None = None
-        """Room is reported when no more bytes than these are `unread`, as by a kernel whose buffer
-        is large, which can be asked what it holds; None for as soon as there is any.
-        """
-        self.arrived = bytearray()
-        """Bytes sent by the client and not read by the server."""
-        self.unread = bytearray()
-        """Bytes sent by the server and not read by the client."""
-        self.received = bytearray()
-        """Bytes sent by the server and read by the client."""
-        self.conn: Conn | None = None
-        self.reason: CloseReason | None = None
-        self.interest = Interest.NOTHING
-        self.is_blocked = False
-        self.is_shut = False
-        self.is_closed = False
-        self.was_reset = False
-        self.has_half_closed = False
-        self.has_reset = False
-
-    def readiness(self) -> Interest:
-        """What the server could do now, of what it watches for."""
-        is_readable = bool(self.arrived) or self.has_half_closed or self.has_reset
-        has_room = self.window_len is None or len(self.unread) <= self._wakes_at(self.window_len)
-        ready = 0
-        if is_readable:
-            ready |= Interest.READ
-        if has_room or self.has_reset:
-            ready |= Interest.WRITE
-        return Interest(self.interest & ready)
-
-    def _wakes_at(self, window_len: int) -> int:
-        """How many bytes may be unread when room is reported."""
-        return window_len - 1 if self.wakes_at is None else self.wakes_at
-
-    def held_len(self) -> int:
-        """Bytes that the kernel holds for the client, as far as it can be asked."""
-        return 0 if self.wakes_at is None else len(self.unread)
-
-    def recv(self, max_count: int) -> bytes:
-        """Up to `max_count` bytes for the server; b"" if the client has shut its side.
-
-        OSError as from a socket: BlockingIOError if there are none yet, ECONNRESET after a reset.
-        """
-        if self.arrived:
-            count = max_count if self.read_len is None else min(max_count, self.read_len)
-            data = bytes(self.arrived[:count])
-            del self.arrived[:count]
-            return data
-        if self.has_reset:
-            raise _os_error(errno.ECONNRESET)
-        if self.has_half_closed:
-            return b""
-        raise BlockingIOError
-
-    def send(self, data: Segment) -> int:
-        """How many of the bytes that the server writes are taken.
-
-        OSError as from a socket: BlockingIOError if none are, ECONNRESET or EPIPE if none ever
-        will be.
-        """
-        if self.has_reset or self.is_shut:
-            raise _os_error(errno.ECONNRESET if self.has_reset else errno.EPIPE)
-        if self.window_len is None:
-            self.received += data
-            return len(data)
-        count = min(len(data), max(0, self.window_len - len(self.unread)))
-        if data and not count:
-            raise BlockingIOError
-        self.unread += data[:count]
-        return count
-
-    def shut(self) -> None:
-        """Shut the server's side: the client reads the end after the last byte."""
-        if self.has_reset:
-            raise _os_error(errno.ENOTCONN)
-        self.is_shut = True
-
-    def close(self) -> None:
-        """Close the server's socket; bytes that it has not read make the client see a reset."""
-        self.was_reset = bool(self.arrived)
-        self.is_shut = self.is_closed = True
-        self.interest = Interest.NOTHING
-
-
-def _os_error(number: int) -> OSError:
-    """The error that a socket raises with this number."""
-    return OSError(number, os.strerror(number))
+def _age(at: tuple[Conn, Wire]) -> int:
+    """What connections are sorted by, the oldest first."""
+    return at[0].generation
 
 
 Admitted: TypeAlias = Callable[[list[tuple[Wire, Peer]]], list[tuple[Wire, Peer]]]
@@ -199,6 +84,8 @@ class Kernel:
         self.bytes_written = 0
         """Bytes that were taken from the server, of all connections."""
         self._wires: dict[Conn, Wire] = {}
+        self._woken: dict[Conn, Wire] = {}
+        """Those that may be ready: all others are not."""
         self._backlog: list[Wire] = []
         self._accepted: dict[int, Wire] = {}
         self._next_socket_id = 0
@@ -215,7 +102,7 @@ class Kernel:
     @property
     def is_busy(self) -> bool:
         """True if an accepted connection is ready for something that the server watches for."""
-        return any(wire.readiness() for wire in self._wires.values())
+        return any(wire.readiness() for wire in self._woken.values())
 
     @property
     def has_backlog(self) -> bool:
@@ -239,7 +126,7 @@ class Kernel:
 
         If there are more, each tick goes on behind those of the tick before.
         """
-        ready = [wire for wire in self._wires.values() if wire.readiness()]
+        ready = self._ready()
         if len(ready) > limits.max_reads_per_tick:
             self._ready_offset = (self._ready_offset + limits.max_reads_per_tick) % len(ready)
             ready = ready[self._ready_offset :] + ready[: self._ready_offset]
@@ -247,13 +134,20 @@ class Kernel:
 
     def process_all_readable_clients(self, limits: Limits) -> list[Event]:
         """The events of all ready connections, each read once."""
-        ready = [(wire, wire.readiness()) for wire in self._wires.values()]
+        ready = [(wire, wire.readiness()) for wire in self._ready()]
         return [
             event
             for wire, mask in ready
-            if mask
             for event in self._process(wire, mask, limits.max_read_len)
         ]
+
+    def _ready(self) -> list[Wire]:
+        """The connections that are ready, the oldest first."""
+        ready = [(conn, wire) for conn, wire in self._woken.items() if wire.readiness()]
+        ready.sort(key=_age)
+        self._woken.clear()
+        self._woken.update(ready)
+        return [wire for _, wire in ready]
 
     def _process_all(self, ready: list[Wire], limits: Limits) -> list[Event]:
         """The events of the first `max_reads_per_tick` of these; the others are unread."""
@@ -296,13 +190,14 @@ class Kernel:
             wire.close()
         self._accepted.clear()
         self._wires.clear()
+        self._woken.clear()
 
     # -- effects -----------------------------------------------------------------------------------
 
     def adopt(self, effect: Adopt) -> None:
         """Give an accepted connection its handle, and watch it for reading."""
         wire = self._accepted.pop(effect.socket_id)
-        wire.conn, wire.interest = effect.conn, Interest.READ
+        wire.conn, wire.woken, wire.interest = effect.conn, self._woken, Interest.READ
         self._wires[effect.conn] = wire
 
     def reject(self, effect: Reject) -> None:
@@ -333,7 +228,7 @@ class Kernel:
         wire = self.find(effect.conn)
         if wire is None:
             return None
-        wire.arrived[:0] = effect.data
+        wire.arrived = bytearray(effect.data) + wire.arrived
         return Secured(effect.conn, IN_MEMORY)
 
     def find(self, conn: Conn) -> Wire | None:
@@ -356,8 +251,9 @@ class Kernel:
     def record_close(self, effect: CallClose) -> None:
         """Set the reason for which a connection was closed, and forget its handle."""
         wire = self._wires.pop(effect.conn, None)
+        self._woken.pop(effect.conn, None)
         if wire is not None:
-            wire.reason = effect.reason
+            wire.reason, wire.woken = effect.reason, None
 
     def send(self, effect: Send) -> Event | None:
         """Send segments, then shut the server's side for `Then.SHUT`; None if all were taken.

@@ -151,8 +151,7 @@ def messages_of(client: Client, websocket: WebSocket) -> list[tuple[int, int]]:
     wire = websocket.connection.wire
     begin = len(wire.received)
     wire.window_len = None
-    wire.received += wire.unread
-    wire.unread.clear()
+    wire.take(len(wire.unread))
     for _ in range(1_000):
         client.server.tick()
         client.server.now += 0.01
