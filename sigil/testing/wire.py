@@ -78,6 +78,7 @@ class Wire:
 
     @arrived.setter
     def arrived(self, data: bytearray) -> None:
+        """Replace the bytes that the server has not read, or add to them."""
         self._arrived = data
         self._wake()
 
@@ -88,6 +89,7 @@ class Wire:
 
     @window_len.setter
     def window_len(self, length: int | None) -> None:
+        """Change how much is held for the client."""
         self._window_len = length
         self._wake()
 
@@ -100,6 +102,7 @@ class Wire:
 
     @wakes_at.setter
     def wakes_at(self, length: int | None) -> None:
+        """Change when room is reported."""
         self._wakes_at = length
         self._wake()
 
@@ -110,6 +113,7 @@ class Wire:
 
     @interest.setter
     def interest(self, interest: Interest) -> None:
+        """Watch it for something else."""
         self._interest = interest
         self._wake()
 
@@ -120,6 +124,7 @@ class Wire:
 
     @has_half_closed.setter
     def has_half_closed(self, has_half_closed: bool) -> None:
+        """Shut the client's side, or not."""
         self._has_half_closed = has_half_closed
         self._wake()
 
@@ -130,6 +135,7 @@ class Wire:
 
     @has_reset.setter
     def has_reset(self, has_reset: bool) -> None:
+        """Reset the connection, or not."""
         self._has_reset = has_reset
         self._wake()
 

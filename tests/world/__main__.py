@@ -5,18 +5,26 @@ Theory: a defect that one world in ten thousand finds is still a defect, so the 
 are a sample, and a machine that has nothing else to do may look at more.
 
 Rules: a seed that breaks a rule is printed with what was seen and, with `--keep`, added to
-`seeds.txt`, which the tests always run. The exit status is 1 if there was one. With `--show N` the
-last N lines of one seed's trace are printed.
+`seeds/seeds.txt`, which the tests always run. The exit status is 1 if there was one. With `--show
+N` the last N lines of one seed's trace are printed; with `--shrink SEED` the shortest world is
+looked for that breaks the same rule, and, with `--keep`, kept in `seeds/`, which the tests always
+replay.
 """
 
 import argparse
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
-from sigil.testing.world import Violation, World
+from sigil.testing.world import Script, Simulation, Violation, World, read_script
+from sigil.testing.world.shrink import MAX_RUNS, broken_rule_of, shrink
+from sigil.testing.world.trace import canonical
 
-SEEDS = Path(__file__).with_name("seeds.txt")
+FOLDER = Path(__file__).with_name("seeds")
+SEEDS = FOLDER / "seeds.txt"
+MAX_SHOWN = 160
+"""Characters of an event that are shown of it."""
 
 
 def kept_seeds() -> list[int]:
@@ -25,17 +33,27 @@ def kept_seeds() -> list[int]:
     return [int(line.split()[0]) for line in lines if line and not line.startswith("#")]
 
 
+def kept_scripts() -> list[Path]:
+    """The files of the scripts that are always replayed."""
+    return sorted(path for path in FOLDER.glob("*.txt") if path != SEEDS)
+
+
+def world_of(script: Script) -> Simulation:
+    """The world that a script is of, by its decisions."""
+    is_held_up = script.kind == "held-up"
+    return World(script.seed, is_held_up=is_held_up, script=script)
+
+
+def replay(path: Path) -> Violation | None:
+    """The rule that the world of a script breaks."""
+    return broken_rule_of(world_of(read_script(path.read_text(encoding="utf-8"))))
+
+
 def broken_rule(
     seed: int, skip: frozenset[str] = frozenset(), is_held_up: bool = False
 ) -> Violation | None:
     """The first rule that the world of this seed breaks."""
-    try:
-        World(seed, skip, is_held_up=is_held_up).run()
-    except Violation as violation:
-        return violation
-    except Exception as error:  # nothing may be raised, so that is broken too
-        return Violation("defect", f"{type(error).__name__}: {error}")
-    return None
+    return broken_rule_of(World(seed, skip, is_held_up=is_held_up))
 
 
 def show(seed: int, count: int, skip: frozenset[str], is_held_up: bool) -> None:
@@ -48,8 +66,67 @@ def show(seed: int, count: int, skip: frozenset[str], is_held_up: bool) -> None:
     print(*world.trace.lines[-count:], sep="\n")
 
 
-def main() -> int:
-    """Run many worlds; 1 if a rule was broken."""
+def shortest(world: Simulation, max_runs: int = MAX_RUNS) -> str:
+    """The shortest script that is found of a world that has broken a rule, with what it is about
+    for who reads it.
+    """
+    script = shrink(world, max_runs)
+    again = world.again(script)
+    violation = broken_rule_of(again)
+    turns = again.server.turns or []
+    events = [
+        f"# {number} {canonical(event)[:MAX_SHOWN]}"
+        for number, (given, _) in enumerate(turns, 1)
+        for event in given
+    ]
+    lines = [f"# {violation}".splitlines()[0], str(script).rstrip()]
+    return "\n".join([*lines, "# What the core was given, turn by turn:", *events]) + "\n"
+
+
+def shrink_seed(seed: int, skip: frozenset[str], is_held_up: bool, is_kept: bool) -> int:
+    """Print the shortest world that breaks the rule that this seed breaks, and perhaps keep it; 1
+    if it breaks one.
+    """
+    world = World(seed, skip, is_held_up=is_held_up)
+    violation = broken_rule_of(world)
+    if violation is None:
+        print(f"{seed} breaks no rule")
+        return 0
+    text = shortest(world)
+    print(text, end="")
+    if is_kept:
+        path = FOLDER / f"{violation.check}-{seed}.txt"
+        path.write_text(text, encoding="utf-8")
+        print(f"kept in {path.name}")
+    return 1
+
+
+def commit() -> str:
+    """The commit of the sources, for who wants to see the same."""
+    command = ["git", "-C", str(FOLDER), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def run_many(options: argparse.Namespace, skip: frozenset[str]) -> int:
+    """Run so many worlds; 1 if a rule was broken."""
+    broken: Counter[str] = Counter()
+    for seed in range(options.first, options.first + options.seeds):
+        violation = broken_rule(seed, skip, options.held_up)
+        if violation is not None:
+            broken[violation.check] += 1
+            print(f"{seed} {violation}", flush=True)
+            if options.keep and broken[violation.check] <= 3:
+                with SEEDS.open("a", encoding="utf-8") as file:
+                    file.write(f"{seed} {violation.check}\n")
+    print(f"{options.seeds} worlds, {sum(broken.values())} broke a rule: {dict(broken)}")
+    return 1 if broken else 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.world", description="Let many simulated worlds happen."
     )
@@ -62,7 +139,7 @@ def main() -> int:
         "--held-up", action="store_true", help="hold the loops up, past short timeouts"
     )
     parser.add_argument(
-        "--keep", action="store_true", help="add seeds that break a rule to seeds.txt"
+        "--keep", action="store_true", help="keep what breaks a rule, so that it is always run"
     )
     parser.add_argument(
         "--show",
@@ -71,22 +148,27 @@ def main() -> int:
         metavar="N",
         help="print N lines of the trace of --first only",
     )
-    options = parser.parse_args()
+    parser.add_argument(
+        "--shrink",
+        type=int,
+        default=None,
+        metavar="SEED",
+        help="find the shortest world that breaks the rule that this one breaks",
+    )
+    return parser
+
+
+def main() -> int:
+    """Run many worlds, or one; 1 if a rule was broken."""
+    options = make_parser().parse_args()
     skip = frozenset(options.skip.split(","))
+    if options.shrink is not None:
+        return shrink_seed(options.shrink, skip, options.held_up, options.keep)
     if options.show:
         show(options.first, options.show, skip, options.held_up)
         return 0
-    broken: Counter[str] = Counter()
-    for seed in range(options.first, options.first + options.seeds):
-        violation = broken_rule(seed, skip, options.held_up)
-        if violation is not None:
-            broken[violation.check] += 1
-            print(f"{seed} {violation}", flush=True)
-            if options.keep and broken[violation.check] <= 3:
-                with SEEDS.open("a", encoding="utf-8") as file:
-                    file.write(f"{seed} {violation.check}\n")
-    print(f"{options.seeds} worlds, {sum(broken.values())} broke a rule: {dict(broken)}")
-    return 1 if broken else 0
+    print(f"commit {commit()}, seeds from {options.first}", flush=True)
+    return run_many(options, skip)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from sigil.core.events import InputRead
 from sigil.testing.world import Violation, World
 from sigil.testing.world.clients import WebSocketClient
 from sigil.testing.world.trace import canonical
-from tests.world.__main__ import broken_rule, kept_seeds
+from tests.world.__main__ import broken_rule, kept_scripts, kept_seeds, replay
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:coroutine .* was never awaited:RuntimeWarning"
@@ -48,6 +48,8 @@ def test_all_that_must_hold_holds_though_the_loop_is_held_up(first: int) -> None
 
 def test_what_once_broke_a_rule_does_so_no_more() -> None:
     assert broken(kept_seeds()) == []
+    found = {path.name: replay(path) for path in kept_scripts()}
+    assert {name: violation for name, violation in found.items() if violation} == {}
 
 
 # -- the same seed, the same world -----------------------------------------------------------------

@@ -35,7 +35,7 @@ from ...core.websocket.messages import (
 )
 from ..answers import Answer, BadAnswer, read_answers
 from .model import Expectation, Violation, frame_len
-from .network import UnreliableWire
+from .network import RecordedWire
 
 _FRAME_RULES = FrameRules(2**62, 2**62, is_masked=False)
 _MASK = b"\x37\xfa\x21\x3d"
@@ -69,7 +69,7 @@ class SimulatedClient:
     """One client: a wire, the bytes it is about to send, and how fast it reads."""
 
     def __init__(
-        self, wire: UnreliableWire, rng: Random, max_read_per_tick: int, ticks_until_stalled: int
+        self, wire: RecordedWire, rng: Random, max_read_per_tick: int, ticks_until_stalled: int
     ) -> None:
         self.wire = wire
         self.rng = rng
@@ -134,7 +134,7 @@ class HttpClient(SimulatedClient):
     """A client that sends requests, pipelined."""
 
     def __init__(
-        self, wire: UnreliableWire, rng: Random, max_read_per_tick: int, ticks_until_stalled: int
+        self, wire: RecordedWire, rng: Random, max_read_per_tick: int, ticks_until_stalled: int
     ) -> None:
         super().__init__(wire, rng, max_read_per_tick, ticks_until_stalled)
         self.asked: list[str] = []
@@ -183,7 +183,7 @@ class WebSocketClient(SimulatedClient):
     """A client that becomes a WebSocket."""
 
     def __init__(
-        self, wire: UnreliableWire, rng: Random, max_read_per_tick: int, ticks_until_stalled: int
+        self, wire: RecordedWire, rng: Random, max_read_per_tick: int, ticks_until_stalled: int
     ) -> None:
         super().__init__(wire, rng, max_read_per_tick, ticks_until_stalled)
         topics = rng.choice(("-", "-", "a", "b", "a.b", "*", "all"))

@@ -17,7 +17,7 @@ from random import Random
 from ...core.topics import ALL_TOPICS
 from .clients import SimulatedClient
 from .model import Model, Violation, topics_in
-from .network import UnreliableWire
+from .network import RecordedWire
 
 _EVENT = re.compile(
     rb"id: 0-([0-9]+)(?:\.[0-9]+)?\n(?:data: ([^\n]*)\n)?\n"
@@ -32,7 +32,7 @@ class EventStreamClient(SimulatedClient):
     def __init__(
         self,
         model: Model,
-        wire: UnreliableWire,
+        wire: RecordedWire,
         rng: Random,
         max_read_per_tick: int,
         ticks_until_stalled: int,

@@ -24,7 +24,7 @@ from ...core.websocket.messages import BETWEEN_MESSAGES, Close, MessageReader, P
 from ..answers import BadAnswer, read_answers
 from .clients import SimulatedClient
 from .model import Model, Violation, topics_in
-from .network import UnreliableWire
+from .network import RecordedWire
 
 _FRAME_RULES = FrameRules(2**62, 2**62, is_masked=False)
 _MASK = b"\x37\xfa\x21\x3d"
@@ -196,7 +196,7 @@ class FollowingClient(SimulatedClient):
     def __init__(
         self,
         follower: Follower,
-        wire: UnreliableWire,
+        wire: RecordedWire,
         rng: Random,
         max_read_per_tick: int,
         ticks_until_stalled: int,

@@ -6,8 +6,7 @@ a read may return one byte, a ready socket may be reported later, and in any ord
 the worst behaviour, drawn at random, holds under the usual one.
 
 Rules: all randomness comes from the generator that is passed in. A wire carries bytes in order, and
-loses none but by a reset. `taken` are all bytes that were ever taken from the server. It does not
-know what the bytes mean.
+loses none but by a reset. It does not know what the bytes mean.
 """
 
 from random import Random
@@ -38,13 +37,12 @@ class Behaviour(NamedTuple):
 class UnreliableWire(Wire):
     """A wire that behaves as its `behaviour` says."""
 
-    __slots__ = ("behaviour", "rng", "taken")
+    __slots__ = ("behaviour", "rng")
 
     def __init__(self, peer: Peer, rng: Random, behaviour: Behaviour) -> None:
         super().__init__(peer, behaviour.window_len, None)
         self.rng = rng
         self.behaviour = behaviour
-        self.taken = bytearray()
 
     def become_reliable(self) -> None:
         """Take all data at once from now on, and read what is buffered."""
@@ -54,8 +52,7 @@ class UnreliableWire(Wire):
 
     def read(self, count: int) -> None:
         """The client reads up to so many bytes."""
-        self.received += self.unread[:count]
-        del self.unread[:count]
+        self.take(count)
 
     def recv(self, max_count: int) -> bytes:
         """Bytes that the server reads, perhaps fewer than there are."""
@@ -74,8 +71,22 @@ class UnreliableWire(Wire):
             part = data[: self.rng.randrange(len(data))]
             if not len(part) and not self.has_reset and not self.is_shut:
                 raise BlockingIOError
-        count = super().send(part)
-        self.taken += part[:count]
+        return super().send(part)
+
+
+class RecordedWire(UnreliableWire):
+    """A wire that keeps all bytes that were ever taken from the server."""
+
+    __slots__ = ("taken",)
+
+    def __init__(self, peer: Peer, rng: Random, behaviour: Behaviour) -> None:
+        super().__init__(peer, rng, behaviour)
+        self.taken = bytearray()
+
+    def send(self, data: Segment) -> int:
+        """How many of the bytes that the server writes are taken; these are kept."""
+        count = super().send(data)
+        self.taken += data[:count]
         return count
 
 
@@ -97,15 +108,13 @@ class UnreliableKernel(Kernel):
 
     def process_readable_clients(self, limits: Limits) -> list[Event]:
         """The events of some of the ready connections, in some order."""
-        wires = list(self._wires.values())
+        ready, rng, hidden = self._ready(), self._rng, []
         if not self.is_reliable:
-            wires = [
-                wire for wire in wires if self._rng.random() < REPORTED_RATE or _is_urgent(wire)
-            ]
-            self._rng.shuffle(wires)
-            wires.sort(key=_is_urgent, reverse=True)
-        ready = [wire for wire in wires if wire.readiness()]
-        hidden = {wire for wire in self._wires.values() if wire.readiness()} - set(ready)
+            drawn = [(wire, _is_urgent(wire) or rng.random() >= HIDDEN_RATE) for wire in ready]
+            hidden = [wire for wire, is_reported in drawn if not is_reported]
+            ready = [wire for wire, is_reported in drawn if is_reported]
+            rng.shuffle(ready)
+            ready.sort(key=_is_urgent, reverse=True)
         events = self._process_all(ready, limits)
         self.unread |= {wire.conn for wire in hidden if wire.conn is not None}
         return events
@@ -122,5 +131,5 @@ def _is_urgent(wire: Wire) -> bool:
     )
 
 
-REPORTED_RATE = 0.8
-"""The probability that a ready connection is reported in a tick."""
+HIDDEN_RATE = 0.2
+"""The probability that a ready connection is not reported in a tick."""

@@ -40,14 +40,14 @@ class Trace:
 
     def __init__(self, keeps_lines: bool = False) -> None:
         self._hash = sha256()
-        self._keeps_lines = keeps_lines
+        self.keeps_lines = keeps_lines
         self.lines: list[str] = []
 
     def add(self, label: str, value: Any) -> None:
         """Add one line: what happened, and with which value."""
         line = f"{label} {canonical(value)}"
         self._hash.update(line.encode() + b"\n")
-        if self._keeps_lines:
+        if self.keeps_lines:
             self.lines.append(line)
 
     def digest(self) -> str:

@@ -9,7 +9,7 @@ Rules: nothing is changed on its way. It does not know what should happen.
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...core.broadcast.encoding import Encoding
 from ...core.broadcast.ring import Ring
@@ -36,15 +36,25 @@ POSITION_LEN = 16
 """Bytes of the line with an event's position, at most."""
 
 
-def traced(trace: Trace) -> Advance:
-    """The core, as a function that adds every event that it is given to a trace."""
+Turns: TypeAlias = list[tuple[tuple[Event, ...], tuple[Effect, ...]]]
+"""What the core was given in each call, and what it ordered."""
+
+
+def traced(trace: Trace, turns: Turns | None) -> Advance:
+    """The core, as a function that adds every event that it is given to a trace, and each call to
+    these turns, if there are any.
+    """
 
     def advance_traced(
         server: Server, events: Sequence[Event], parse: Parse
     ) -> tuple[Server, list[Effect]]:
         for event in events:
             trace.add("event", event)
-        return advance(server, events, parse)
+        given = tuple(events)
+        server, effects = advance(server, events, parse)
+        if turns is not None:
+            turns.append((given, tuple(effects)))
+        return server, effects
 
     return advance_traced
 
@@ -53,11 +63,21 @@ class TracedServer(MemoryServer):
     """A server in memory on an unreliable network."""
 
     def __init__(
-        self, handler: Handler, limits: Limits, callbacks: Callbacks, rng: Random, trace: Trace
+        self,
+        handler: Handler,
+        limits: Limits,
+        callbacks: Callbacks,
+        rng: Random,
+        trace: Trace,
+        is_recorded: bool = True,
     ) -> None:
         self.trace = trace
         self.network = UnreliableKernel(rng)
-        super().__init__(handler, limits, callbacks, traced(trace), self.network)
+        self.turns: Turns | None = [] if is_recorded else None
+        """What the core was given in each call, and what it ordered; None if nobody wants that."""
+        super().__init__(handler, limits, callbacks, traced(trace, self.turns), self.network)
+        self.first = self._engine.snapshot
+        """The core's value before the first turn."""
         self._engine.methods = {
             kind: self._traced(method) for kind, method in self._engine.methods.items()
         }
