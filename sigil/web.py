@@ -31,6 +31,7 @@ from .shell.web.chain import (
 from .shell.web.content import compress, etag
 from .shell.web.cors import cors
 from .shell.web.form_stream import FormReader, SpooledFile, SpooledForm
+from .shell.web.metrics import metrics
 from .shell.web.pieces import in_pieces
 from .shell.web.proxies import trusted_proxies
 from .shell.web.raw_response import raw_response
@@ -66,6 +67,7 @@ __all__ = [
     "in_pieces",
     "map_result",
     "match",
+    "metrics",
     "preparing",
     "raw_response",
     "request_id",

@@ -9,8 +9,10 @@ constructor's parameters, and sets each of them once, as `Final`; nothing else i
 (`tests/test_records.py`). The type checker refuses a second assignment, and so does the compiled
 class when it is run. What only follows from the fields, and is at hand already when a record is
 made, may have a slot behind them: it is no part of the value, and is None in what is made of it by
-`replace`. Whatever is on the path of every message makes a record anew with its constructor, in a
-function beside its class; `replace` is for whatever is rare. It does not know any record.
+`replace`. A record that the core knows by identity (what a connection at rest has) is pickled and
+copied as its name, so that it is the same again. Whatever is on the path of every message makes a
+record anew with its constructor, in a function beside its class; `replace` is for whatever is rare.
+It does not know any record.
 """
 
 from typing import Any, ClassVar, Self
@@ -37,7 +39,7 @@ class Value:
     def __repr__(self) -> str:
         return bounded_repr(self)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> str | tuple[Any, ...]:
         return type(self), self._values()
 
     def _values(self) -> tuple[Any, ...]:

@@ -18,6 +18,7 @@ import pytest
 from tests.bench.route_cost import CONN_CNTS, PATHS
 from tests.bench.rows import ROWS, Growth, Row
 from tests.bench.servers import SERVERS, can_run
+from tests.support.traffic import MIXES
 from tests.support.work import SITUATIONS
 from tests.tools import need, needs
 
@@ -196,3 +197,15 @@ def test_the_table_of_scaling_has_a_row_for_each_situation_and_each_input() -> N
         assert name in names
     page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     assert [name for name in names if f"| {name} |" not in page] == []
+
+
+def test_the_table_of_kept_states_has_a_row_for_each_mix() -> None:
+    done = run_module(
+        *("tests.bench.snapshot_cost", "--clients", "50", "--states", "5", "--live", "5")
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+    names = [row[0].removeprefix("| ") for row in rows]
+    assert [mix.name for mix in MIXES if mix.name not in names] == []
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert [mix.name for mix in MIXES if f"| {mix.name} |" not in page] == []

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import re
+from importlib import import_module
 from typing import Any, get_args
 
 import pytest
@@ -14,6 +16,7 @@ from sigil.core.limits import Limits
 from sigil.core.server import make_server
 from sigil.core.server.state import Server
 from sigil.core.value import Value
+from tests.support.sources import CORE, ROOT
 
 
 def test_values_are_equal_by_type_and_fields() -> None:
@@ -64,3 +67,25 @@ def test_a_value_has_no_attributes_beside_its_fields(kind: Any) -> None:
 )
 def test_connections_are_in_order_of_their_slots(left: Conn, right: Conn) -> None:
     assert sorted([right, left]) == [left, right]
+
+
+def compared_by_identity() -> dict[str, Value]:
+    """The constants behind `is` in the core that are records, by name."""
+    found = {}
+    for path in CORE:
+        module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        for name in re.findall(r"\bis (?:not )?([A-Z][A-Z_]+)\b", path.read_text(encoding="utf-8")):
+            if isinstance(getattr(module, name, None), Value):
+                found[name] = getattr(module, name)
+    return found
+
+
+def test_a_record_that_is_known_by_identity_is_so_again() -> None:
+    found = compared_by_identity()
+    assert "NOTHING_OUTGOING" in found and "IDLE_WEBSOCKET" in found
+    del found["NO_HEAD"]  # it stands for no request, in a call, and is in no state
+    for name, record in found.items():
+        assert pickle.loads(pickle.dumps(record)) is record, name
+        assert copy.copy(record) is record and copy.deepcopy(record) is record
+        other = record.replace()
+        assert other == record and pickle.loads(pickle.dumps(other)) == other

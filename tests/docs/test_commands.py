@@ -88,7 +88,7 @@ def check_part_bench(command: str, folder: Path) -> None:
     words = shlex.split(command.removeprefix(".venv/bin/python "))
     ended = run(sys.executable, *words, "--help", folder=ROOT)
     assert ended.returncode == 0, ended.stderr
-    assert "--rounds" in ended.stdout or "--seconds" in ended.stdout
+    assert any(word in ended.stdout for word in ("--rounds", "--seconds", "--states"))
 
 
 def check_suite(command: str, folder: Path) -> None:
@@ -299,6 +299,7 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     ".venv/bin/python -m tests.bench.client_cost": check_part_bench,
     ".venv/bin/python -m tests.bench.host_latency": check_part_bench,
     ".venv/bin/python -m tests.bench.scaling_cost": check_part_bench,
+    ".venv/bin/python -m tests.bench.snapshot_cost": check_part_bench,
     ".venv/bin/python -m tests.bench.file_cost": check_part_bench,
     ".venv/bin/python -m tests.bench.tls_cost": check_part_bench,
     ".venv/bin/sigil serve hello:app --port 8080 --": check_serve,

@@ -14,7 +14,7 @@ It does not know the ring: numbers are passed in.
 """
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
 from ..conn import Conn
 from ..topics import ALL_TOPICS, Topics
@@ -45,6 +45,9 @@ class PublishOptions(Value):
         self.latest: Final = latest
         self.retain: Final = retain
         self.exclude: Final = exclude
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return "NO_OPTIONS" if self is NO_OPTIONS else (PublishOptions, self._values())
 
 
 NO_OPTIONS: Final = PublishOptions()

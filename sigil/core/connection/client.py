@@ -21,7 +21,7 @@ It does not know sockets, nor how bytes become requests (`requests`) or response
 """
 
 from enum import IntEnum
-from typing import Final, final
+from typing import Any, Final, final
 
 from ..close_reasons import CloseReason
 from ..conn import Conn, Peer
@@ -137,6 +137,12 @@ class Incoming(Value):
         """How a body comes in, while the connection waits for that."""
         self.body_mode: Final = body_mode
 
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        for name, record in _AT_REST.items():
+            if record is self:
+                return name
+        return Incoming, self._values()
+
 
 WHOLE: Final = BodyMode.WHOLE
 IDLE_HTTP: Final = Incoming(Phase.HEAD, b"", 0, None, None, False, None, False, 0, None, WHOLE)
@@ -147,6 +153,17 @@ DROPPED: Final = IDLE_HTTP.replace(phase=Phase.DROPPED)
 PROXIED: Final = IDLE_HTTP.replace(phase=Phase.PROXY)
 PROXIED_TLS: Final = IDLE_HTTP.replace(phase=Phase.PROXY_TLS)
 SECURING: Final = IDLE_HTTP.replace(phase=Phase.TLS)
+_AT_REST: Final = {
+    "IDLE_HTTP": IDLE_HTTP,
+    "IDLE_WEBSOCKET": IDLE_WEBSOCKET,
+    "DELIVERING": DELIVERING,
+    "EVENT_STREAM": EVENT_STREAM,
+    "DROPPED": DROPPED,
+    "PROXIED": PROXIED,
+    "PROXIED_TLS": PROXIED_TLS,
+    "SECURING": SECURING,
+}
+"""By the name that each is pickled as."""
 
 
 @final

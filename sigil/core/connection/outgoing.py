@@ -7,7 +7,7 @@ what the kernel did not take, how the client reads.
 Rules: a record is made anew with its constructor, here. It does not know what the bytes mean.
 """
 
-from typing import Final, final
+from typing import Any, Final, final
 
 from ..close_reasons import CloseReason
 from ..effects import Interest
@@ -99,6 +99,9 @@ class Outgoing(Value):
         self.read_lag: Final = read_lag
         self.control: Final = control
         """What the program has asked of the connection, if it has asked for anything."""
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return "NOTHING_OUTGOING" if self is NOTHING_OUTGOING else (Outgoing, self._values())
 
 
 NOTHING_OUTGOING: Final = Outgoing((), (), None, (), False, CloseReason.OK, Interest.READ, None)

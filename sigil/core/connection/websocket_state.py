@@ -11,7 +11,7 @@ payload of its latest ping is all that is held of its pings (section 5.5.3). It 
 happens with the messages (`websocket`).
 """
 
-from typing import Final, final
+from typing import Any, Final, final
 
 from ..close_reasons import CloseReason
 from ..limits import Limits
@@ -52,6 +52,11 @@ class Undelivered(Value):
         self.messages: Final = messages
         self.start: Final = start
         self.length: Final = length
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return (
+            "NOTHING_UNDELIVERED" if self is NOTHING_UNDELIVERED else (Undelivered, self._values())
+        )
 
 
 NOTHING_UNDELIVERED: Final = Undelivered((), 0, 0)

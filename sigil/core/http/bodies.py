@@ -10,7 +10,7 @@ wrong; `validate` looks once more before anything is sent. It does not know stat
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
 from typing import Any, Final, TypeAlias, final
 
 from ..topics import Topic
@@ -49,6 +49,15 @@ class StreamedBody(Value):
         self.chunks: Final = chunks
         self.is_sse: Final = is_sse
         """True if the chunks are events of an event stream, not bytes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if isinstance(self.chunks, Generator | AsyncGenerator):
+            name = type(self.chunks).__name__.replace("_", " ")
+            raise TypeError(
+                f"a streamed body cannot be pickled nor copied: its chunks are a {name}, which goes"
+                " on in its own frame; Unfold is a stream that is a value"
+            )
+        return StreamedBody, (self.chunks, self.is_sse)
 
 
 @final
@@ -163,6 +172,14 @@ class FileBody(Value):
     def __init__(self, file: Any, parts: tuple[FilePart, ...] | None = None) -> None:
         self.file: Final = file
         self.parts: Final = parts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if hasattr(self.file, "fileno"):
+            raise TypeError(
+                "a file that is being sent cannot be pickled nor copied: it is open in this"
+                " process; a path is a value"
+            )
+        return FileBody, (self.file, self.parts)
 
 
 def file_body_len(body: FileBody) -> int:

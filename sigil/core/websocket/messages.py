@@ -15,7 +15,7 @@ A compressed message comes out compressed, as `CompressedMessage`, and is inflat
 its content.
 """
 
-from typing import Final, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
 from ..parse_result import Malformed, NeedMore
 from ..rope import rope_len
@@ -127,6 +127,9 @@ class MessageReader(Value):
         self.message: Final = message
         self.frame: Final = frame
         self.is_over: Final = is_over
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return "BETWEEN_MESSAGES" if self is BETWEEN_MESSAGES else (MessageReader, self._values())
 
 
 BETWEEN_MESSAGES: Final = MessageReader(b"", None, None, False)

@@ -98,6 +98,10 @@ class Poller:
         # that is seen when the connection is used
         self._can_watch_for_nothing = not isinstance(kernel, SelectorAsEpoll)
 
+    def watch_kernel(self, wrap: Callable[[Epoll], Epoll]) -> None:
+        """Have all that is asked of the kernel go through another one from now on."""
+        self._kernel = wrap(self._kernel)
+
     def fileno(self) -> int | None:
         """One descriptor that is readable while any of them is ready; None if there is no such."""
         fileno = getattr(self._kernel, "fileno", None)

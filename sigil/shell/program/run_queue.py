@@ -16,7 +16,7 @@ is measured is the clock that is handed in. It does not know what the work is.
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from ...core.conn import Conn
 from ...core.control import CallWritable, CallWsPong
@@ -97,13 +97,20 @@ def conn_of_work(work: Work) -> Conn:
     return work.conn
 
 
+class Observer(Protocol):
+    """Who is told of work that is done."""
+
+    def add_call(self, work: Work, seconds: float, /) -> None:
+        """This work has taken so long."""
+
+
 class RunQueue:
     """The work that waits, and until when user code may begin in this tick."""
 
     # fmt: off
     __slots__ = (
-        "_max_seconds", "_newcomers", "_others", "_slow_seconds", "_takes_other", "begun_at",
-        "clock", "count", "on_slow", "until",
+        "_max_seconds", "_newcomers", "_others", "_report_from", "_slow_seconds",
+        "_takes_other", "begun_at", "clock", "count", "observer", "on_slow", "until",
     )
     # fmt: on
 
@@ -117,6 +124,10 @@ class RunQueue:
         """When the work that is under way has begun."""
         self.on_slow: Callable[[Work, float], object] = _ignore
         """Called with work that took too long, and how long."""
+        self.observer: Observer | None = None
+        """Who is told of all work, however long it took."""
+        self._report_from = slow_seconds
+        """From how many seconds on anybody is told: from none, if somebody observes."""
         self.until = -inf
         """When user code has had its time in this tick; `-inf` if none has begun."""
         self.count = 0
@@ -163,10 +174,17 @@ class RunQueue:
         return now
 
     def end(self, work: Any) -> None:
-        """Report work that is done, if it took too long."""
+        """Report work that is done, if it took too long or is observed."""
         seconds = self.clock() - self.begun_at
-        if seconds >= self._slow_seconds:
-            self.on_slow(work, seconds)
+        if seconds >= self._report_from:
+            if self.observer is not None:
+                self.observer.add_call(work, seconds)
+            if seconds >= self._slow_seconds:
+                self.on_slow(work, seconds)
+
+    def observe(self, observer: Observer) -> None:
+        """Tell somebody of all work that is done from now on, and how long it took."""
+        self.observer, self._report_from = observer, 0.0
 
     # -- in ----------------------------------------------------------------------------------------
 
