@@ -202,7 +202,8 @@ def dequeue(
     """
     ring, queue, cursor = broadcast.ring, subscriber.queue, subscriber.cursor
     gap = b""
-    if cursor is not None and cursor < ring.tail_number:
+    if cursor is not None and cursor < ring.tail_number and room > 0:
+        # with no room it stays where it is: else it would be sent of gaps, and of nothing between
         gap, queue = skip_to_tail(subscriber, broadcast, cursor)
         cursor = ring.tail_number
     is_open, items = subscriber.close_state is OPEN, queue

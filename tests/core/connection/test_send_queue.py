@@ -2,17 +2,21 @@
 never parted from their headers, pongs before it.
 """
 
+import re
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sigil import Request, Response
 from sigil.core.broadcast.broadcast import make_broadcast
 from sigil.core.broadcast.encoding import Encoding
-from sigil.core.broadcast.entry import Subscription
+from sigil.core.broadcast.entry import Published, Subscription
+from sigil.core.broadcast.ring import ring_append, ring_reserve
+from sigil.core.connection.client import Client as ClientRecord
 from sigil.core.connection.client import make_client
-from sigil.core.connection.client_status import has_unsent, websocket_of
+from sigil.core.connection.client_status import has_unsent, outbox_len, websocket_of
 from sigil.core.connection.send_queue import COPY_MAX, append_frames, dequeue, enqueue
 from sigil.core.connection.subscriber import (
     CloseState,
@@ -26,7 +30,9 @@ from sigil.core.connection.websocket_send import flush_messages
 from sigil.core.connection.websocket_state import make_websocket
 from sigil.core.effects import Send, Then
 from sigil.core.limits import Limits
+from sigil.core.server.slots import clients_of
 from sigil.core.websocket.frames import encode_frame
+from sigil.testing import Client
 from tests.support.core_driver import CONN, PEER
 from tests.support.core_websockets import PLAIN, frames_in
 
@@ -119,3 +125,55 @@ def test_an_answer_to_a_ping_that_was_sent_is_due_no_more() -> None:
     assert effects == [Send(CONN, (PONG,), Then.KEEP)]
     assert websocket_of(after).pongs == b""
     assert not has_unsent(after)
+
+
+def skipping(request: Request) -> Response:
+    if request.path == "/news":
+        return Response.sse(slow="skip")
+    return Response.upgrade(slow="skip", after="")
+
+
+@pytest.mark.parametrize("path", ["/chat", "/news"])
+def test_who_skips_and_reads_little_is_sent_messages_between_gaps_and_nothing_piles_up(
+    path: str,
+) -> None:
+    client = Client(skipping, limits=Limits(outgoing_buffer_sz=1_000, max_outbox_len=200))
+    if path == "/chat":
+        slow = client.websocket(path, window_len=400).connection
+    else:
+        slow = client.connect(window_len=400)
+        slow.request("GET", path)
+    slow.read(400)
+    held = []
+    for number in range(400):
+        client.server.broadcast(f"{number:90}")
+        client.run_until_idle()
+        slow.read(40)
+        held.append(outbox_len(only_client(client)))
+    text = slow.received.decode("latin-1")
+    gaps, messages = text.count('"missed":'), len(re.findall(r" \d+", text))
+    assert client.stats().skips >= gaps > 10
+    assert messages > gaps
+    assert max(held) <= 200 + 2 * 130  # a message, and a gap
+
+
+def only_client(client: Client) -> ClientRecord:
+    """The record of the one who is there."""
+    (found,) = clients_of(client.state.slots)
+    return found
+
+
+@pytest.mark.parametrize("room", [-5, 0])
+def test_who_has_no_room_is_moved_on_later(room: int) -> None:
+    ring = EMPTY.ring
+    for number in range(20):
+        frame = encode_frame(1, b"%90d" % number)
+        ring = ring_reserve(ring, 1, len(frame))
+        ring = ring_append(ring, (Published(frame, None, ()),), len(frame))
+    moved = EMPTY.replace(ring=ring)
+    behind = NOBODY.replace(cursor=0, is_behind=True)
+    assert ring.tail_number > 0
+    dequeued = dequeue(CONN, behind, moved, room)
+    assert (dequeued.segments, dequeued.subscriber.cursor, dequeued.is_cut) == ((), 0, True)
+    later = dequeue(CONN, dequeued.subscriber, moved, 1)
+    assert later.subscriber.cursor == ring.tail_number + 1
