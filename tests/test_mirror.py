@@ -30,6 +30,12 @@ MIRRORED = (
 
 ELSEWHERE = {
     "core/trace/kinds": "tests/core/trace/test_events.py",
+    "core/trace/closes": "tests/core/trace/test_explain.py",
+    "core/trace/dialogue": "tests/core/trace/test_explain.py",
+    "core/trace/figures": "tests/core/trace/test_explain.py",
+    "core/trace/limits_met": "tests/core/trace/test_explain.py",
+    "core/trace/lives": "tests/core/trace/test_explain.py",
+    "core/trace/words": "tests/core/trace/test_explain.py",
     "core/trace/about": "tests/shell/recording/test_reader.py",
     "core/server/extra_timers": "tests/core/connection/test_control_requests.py",
     "core/control": "tests/core/connection/test_control_requests.py",

@@ -13,11 +13,17 @@ files: the turns may come from one, one by one.
 from collections.abc import Callable, Iterator, Sequence
 from typing import overload
 
+from ...core.conn import Conn
 from ...core.effects import Effect
 from ...core.server.state import Server
 from ...core.trace.about import About
 from ...core.trace.bisect import first_true
+from ...core.trace.closes import Close, closes_in
+from ...core.trace.dialogue import MAX_LINES, Dialogue, dialogue_of
 from ...core.trace.diff import MAX_CHANGES, Change, diff
+from ...core.trace.explain import Explanation, explain_life
+from ...core.trace.figures import RecordingStats, recording_stats
+from ...core.trace.lives import Life, lives
 from ...core.trace.states import States
 from ...core.trace.turn import Turn
 from ...core.trace.verify import Difference, verify
@@ -38,15 +44,20 @@ class NeverTrue(LookupError):
     """There is no state of which the predicate of a bisection is true."""
 
 
+class UnknownConn(LookupError):
+    """There is no such connection in the recording."""
+
+
 class Recording(Sequence[Server]):
     """The states of a server that was recorded: `recording[n]` is the one after turn n."""
 
-    __slots__ = ("_states", "about")
+    __slots__ = ("_lives", "_states", "about")
 
     def __init__(self, first: Server, turns: Sequence[Turn], about: About | None = None) -> None:
         self._states = States(first, turns, cached_parser(first.limits))
         self.about = about or About()
         """How the recording was made."""
+        self._lives: dict[int, Life] | None = None
 
     @property
     def first(self) -> Server:
@@ -132,3 +143,48 @@ class Recording(Sequence[Server]):
         differs first.
         """
         return verify(self._states, has_checksums=not self.about.redaction)
+
+    # -- connections -------------------------------------------------------------------------------
+
+    @property
+    def conns(self) -> tuple[Conn, ...]:
+        """All connections that were open at some time, in the order in which they came."""
+        return tuple([life.conn for life in self._all_lives().values()])
+
+    def closes(self) -> tuple[Close, ...]:
+        """The ends of connections, in order: who, when, why."""
+        return closes_in(self._states)
+
+    def dialogue(self, conn: Conn | int, max_lines: int = MAX_LINES) -> Dialogue:
+        """What a person can read of a connection, or of the one of this generation; `UnknownConn`
+        for one that is not there.
+        """
+        return dialogue_of(self._states, self._life(conn), max_lines)
+
+    def explain(self, conn: Conn | int | Close) -> Explanation:
+        """The chain of facts that led to an end: that of a connection, or of the one of this
+        generation; `UnknownConn` for one that is not there.
+        """
+        return explain_life(
+            self._states, self._life(conn.conn if isinstance(conn, Close) else conn)
+        )
+
+    def stats(self) -> RecordingStats:
+        """The figures of the recording."""
+        return recording_stats(self._states)
+
+    def _all_lives(self) -> dict[int, Life]:
+        """The lives of all connections, by generation."""
+        if self._lives is None:
+            self._lives = lives(self._states)
+        return self._lives
+
+    def _life(self, conn: Conn | int) -> Life:
+        """The life of a connection."""
+        found = self._all_lives()
+        generation = conn if isinstance(conn, int) else conn.generation
+        life = found.get(generation)
+        if life is None or (isinstance(conn, Conn) and life.conn != conn):
+            known = f"{min(found)} to {max(found)}" if found else "none"
+            raise UnknownConn(f"there is no connection {generation}: the recording has {known}")
+        return life

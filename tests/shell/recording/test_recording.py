@@ -7,8 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
+from sigil.core.conn import Conn
 from sigil.core.server.state import Server
-from sigil.shell.recording.recording import NeverTrue, PredicateFailed, Recording
+from sigil.shell.recording.recording import (
+    NeverTrue,
+    PredicateFailed,
+    Recording,
+    UnknownConn,
+)
 from tests.support.recordings import Watched, watched_world
 
 
@@ -103,6 +109,40 @@ def test_a_predicate_that_raises_is_reported_with_the_turn_and_its_traceback(
     assert 0 <= caught.value.turn < len(recording)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert caught.value.__cause__.__traceback__ is not None
+
+
+# -- connections -----------------------------------------------------------------------------------
+
+
+def test_it_agrees_with_the_core(recording: Recording) -> None:
+    assert recording.verify() is None
+
+
+def test_a_connection_is_named_by_its_handle_its_generation_or_its_end(
+    recording: Recording,
+) -> None:
+    closes = recording.closes()
+    assert len(closes) == len(recording.conns) == sum(recording.stats().closed.values())
+    close = closes[0]
+    assert recording.explain(close) == recording.explain(close.conn)
+    assert recording.explain(close) == recording.explain(close.conn.generation)
+    assert recording.dialogue(close.conn) == recording.dialogue(close.conn.generation)
+    assert len(recording.dialogue(close.conn, max_lines=2).lines) == 2
+
+
+@pytest.mark.parametrize("conn", [99, Conn(0, 99), Conn(77, 0), -1])
+def test_a_connection_that_is_not_there_is_named_with_those_that_are(
+    recording: Recording, conn: Conn | int
+) -> None:
+    last = len(recording.conns) - 1
+    with pytest.raises(
+        UnknownConn, match=f"there is no connection .*: the recording has 0 to {last}"
+    ):
+        recording.dialogue(conn)
+    with pytest.raises(UnknownConn):
+        recording.explain(conn)
+    with pytest.raises(UnknownConn, match="the recording has none"):
+        Recording(recording.first, ()).explain(0)
 
 
 # -- what it shows ---------------------------------------------------------------------------------
