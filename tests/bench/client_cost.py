@@ -1,11 +1,12 @@
 """CPU microseconds per request of a client: sigil beside httpx and aiohttp, in one run.
 
-    python -m tests.bench.client_cost [--rounds N] [--requests N]
+    python -m tests.bench.client_cost [--rounds N] [--requests N] [--tls]
 
 What is measured. The CPU time of this process for a GET over a connection that is kept, one after
 the other and 64 at once, and with a cookie and eight header fields. A server in a process of its
 own answers all alike. Each figure is the minimum over rounds, in which the contestants take turns,
-since noise only adds. Read them as ratios.
+since noise only adds. Read them as ratios. With `--tls` all of it is over TLS 1.3, on connections
+whose handshake is over.
 
 The floor is a blocking socket that sends the bytes of a request and receives until the response is
 there, whose length it knows: what the kernel and the interpreter charge at least, and no client
@@ -20,15 +21,20 @@ import argparse
 import asyncio
 import platform
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.util import find_spec
 from math import inf, nan
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from sigil.client import Client
+from tests.support.certificates import client_context, write_certificate
 
 AT_ONCE = 64
 FIELDS = {f"X-Field-{number}": f"value {number}" for number in range(8)}
@@ -36,11 +42,16 @@ COOKIES = {"session": "0123456789abcdef"}
 SERVER = """
 import sys
 from sigil import Response, make_http_server
-server = make_http_server(lambda request: Response.text("hello, world"), port=0)
+from sigil.tls import server_context
+context = server_context(*sys.argv[1:]) if sys.argv[1:] else None
+app = lambda request: Response.text("hello, world")
+server = make_http_server(app, port=0, ssl_context=context)
 server.listen()
 print(server.port, flush=True)
 server.start()
 """
+Context = ssl.SSLContext | None
+"""How TLS is done; None for plain connections."""
 ONE, RICH, MANY = "one by one", "with a cookie and 8 fields", f"{AT_ONCE} at once"
 
 
@@ -62,9 +73,12 @@ def timed(call: Callable[[], object], count: int) -> int:
     return time.process_time_ns() - begin
 
 
-def floor(port: int, count: int) -> int:
+def floor(port: int, context: Context, count: int) -> int:
     """A blocking socket."""
-    with socket.create_connection(("127.0.0.1", port)) as connection:
+    with socket.create_connection(("127.0.0.1", port)) as plain:
+        connection = plain
+        if context is not None:
+            connection = context.wrap_socket(plain, server_hostname="localhost")
         request = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         connection.sendall(request)
         length = len(connection.recv(65_536))
@@ -76,9 +90,9 @@ def floor(port: int, count: int) -> int:
         return timed(once, count)
 
 
-def sigil_one(url: str, options: dict[str, Any], count: int) -> int:
+def sigil_one(url: str, options: dict[str, Any], context: Context, count: int) -> int:
     """A client that waits for each response."""
-    with Client(trust_env=False) as client:
+    with Client(trust_env=False, ssl_context=context) as client:
 
         def once() -> None:
             assert client.run(client.get(url, **options)).status == 200
@@ -86,9 +100,9 @@ def sigil_one(url: str, options: dict[str, Any], count: int) -> int:
         return timed(once, count)
 
 
-def sigil_many(url: str, count: int) -> int:
+def sigil_many(url: str, context: Context, count: int) -> int:
     """A client with many requests at once."""
-    with Client(trust_env=False) as client:
+    with Client(trust_env=False, ssl_context=context) as client:
 
         def once() -> None:
             promised = [client.get(url) for _ in range(AT_ONCE)]
@@ -114,11 +128,13 @@ async def timed_async(call: Callable[[], Awaitable[object]], count: int, at_once
     return time.process_time_ns() - begin
 
 
-def sigil_async(url: str, options: dict[str, Any], at_once: int, count: int) -> int:
+def sigil_async(
+    url: str, options: dict[str, Any], at_once: int, context: Context, count: int
+) -> int:
     """A client under asyncio."""
 
     async def main() -> int:
-        async with Client(trust_env=False) as client:
+        async with Client(trust_env=False, ssl_context=context) as client:
 
             async def once() -> None:
                 assert (await client.get(url, **options)).status == 200
@@ -128,12 +144,15 @@ def sigil_async(url: str, options: dict[str, Any], at_once: int, count: int) -> 
     return asyncio.run(main())
 
 
-def aiohttp_async(url: str, options: dict[str, Any], at_once: int, count: int) -> int:
+def aiohttp_async(
+    url: str, options: dict[str, Any], at_once: int, context: Context, count: int
+) -> int:
     """aiohttp's client."""
     import aiohttp
 
     async def main() -> int:
-        async with aiohttp.ClientSession() as session:
+        connector = aiohttp.TCPConnector(ssl=context or True)
+        async with aiohttp.ClientSession(connector=connector) as session:
 
             async def once() -> None:
                 async with session.get(url, **options) as response:
@@ -145,11 +164,13 @@ def aiohttp_async(url: str, options: dict[str, Any], at_once: int, count: int) -
     return asyncio.run(main())
 
 
-def httpx_one(url: str, options: dict[str, Any], count: int) -> int:
+def httpx_one(url: str, options: dict[str, Any], context: Context, count: int) -> int:
     """httpx, without asyncio."""
     import httpx
 
-    with httpx.Client(trust_env=False, headers=options.get("headers")) as client:
+    with httpx.Client(
+        trust_env=False, headers=options.get("headers"), verify=context or True
+    ) as client:
         client.cookies.update(options.get("cookies", {}))
 
         def once() -> None:
@@ -158,12 +179,12 @@ def httpx_one(url: str, options: dict[str, Any], count: int) -> int:
         return timed(once, count)
 
 
-def httpx_async(url: str, at_once: int, count: int) -> int:
+def httpx_async(url: str, at_once: int, context: Context, count: int) -> int:
     """httpx under asyncio."""
     import httpx
 
     async def main() -> int:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=context or True) as client:
 
             async def once() -> None:
                 assert (await client.get(url)).status_code == 200
@@ -173,30 +194,29 @@ def httpx_async(url: str, at_once: int, count: int) -> int:
     return asyncio.run(main())
 
 
-def tasks_for(port: int) -> list[Task]:
+def tasks_for(port: int, context: Context) -> list[Task]:
     """What is measured."""
-    url = f"http://127.0.0.1:{port}/"
+    scheme, host = ("http", "127.0.0.1") if context is None else ("https", "localhost")
+    url = f"{scheme}://{host}:{port}/"
     rich: dict[str, Any] = {"headers": FIELDS, "cookies": COOKIES}
-    tasks = [Task(ONE, "floor", lambda count: floor(port, count))]
+    tasks = [Task(ONE, "floor", partial(floor, port, context))]
     for row, options in ((ONE, {}), (RICH, rich)):
         tasks += [
-            Task(row, "sigil", lambda count, o=options: sigil_one(url, o, count)),
-            Task(row, "sigil asyncio", lambda count, o=options: sigil_async(url, o, 1, count)),
+            Task(row, "sigil", partial(sigil_one, url, options, context)),
+            Task(row, "sigil asyncio", partial(sigil_async, url, options, 1, context)),
         ]
         if find_spec("httpx"):
-            tasks.append(Task(row, "httpx", lambda count, o=options: httpx_one(url, o, count)))
+            tasks.append(Task(row, "httpx", partial(httpx_one, url, options, context)))
         if find_spec("aiohttp"):
-            tasks.append(
-                Task(row, "aiohttp", lambda count, o=options: aiohttp_async(url, o, 1, count))
-            )
+            tasks.append(Task(row, "aiohttp", partial(aiohttp_async, url, options, 1, context)))
     tasks += [
-        Task(MANY, "sigil", lambda count: sigil_many(url, count)),
-        Task(MANY, "sigil asyncio", lambda count: sigil_async(url, {}, AT_ONCE, count)),
+        Task(MANY, "sigil", partial(sigil_many, url, context)),
+        Task(MANY, "sigil asyncio", partial(sigil_async, url, {}, AT_ONCE, context)),
     ]
     if find_spec("httpx"):
-        tasks.append(Task(MANY, "httpx", lambda count: httpx_async(url, AT_ONCE, count)))
+        tasks.append(Task(MANY, "httpx", partial(httpx_async, url, AT_ONCE, context)))
     if find_spec("aiohttp"):
-        tasks.append(Task(MANY, "aiohttp", lambda count: aiohttp_async(url, {}, AT_ONCE, count)))
+        tasks.append(Task(MANY, "aiohttp", partial(aiohttp_async, url, {}, AT_ONCE, context)))
     return tasks
 
 
@@ -216,17 +236,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="CPU microseconds per request of a client")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=2_000)
+    parser.add_argument("--tls", action="store_true")
     options = parser.parse_args()
-    server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        tasks = tasks_for(int(server.stdout.readline()))
-        best = measure(tasks, max(1, options.rounds), max(1, options.requests))
-    finally:
-        server.terminate()
-        server.wait()
-        if server.stdout is not None:
-            server.stdout.close()
+    with TemporaryDirectory(prefix="sigil-bench-") as folder:
+        words: list[str] = []
+        context = None
+        if options.tls:
+            files = write_certificate(Path(folder))
+            words, context = [str(files.certificate), str(files.key)], client_context()
+        command = [sys.executable, "-c", SERVER, *words]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert server.stdout is not None
+            tasks = tasks_for(int(server.stdout.readline()), context)
+            best = measure(tasks, max(1, options.rounds), max(1, options.requests))
+        finally:
+            server.terminate()
+            server.wait()
+            if server.stdout is not None:
+                server.stdout.close()
     contestants = list(dict.fromkeys(task.contestant for task in tasks))
     print(
         f"CPU microseconds per request, minimum of {options.rounds} rounds, "

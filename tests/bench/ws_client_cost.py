@@ -1,15 +1,15 @@
 """What a WebSocket costs a client: CPU microseconds for each message, beside other libraries.
 
     .venv/bin/python -m tests.bench.ws_client_cost [--clients NAME,NAME] [--rows ROW,ROW]
-        [--seconds N] [--compiled-python PATH]
+        [--seconds N] [--compiled-python PATH] [--tls]
 
 What is measured. A server in a process of its own, which makes next to nothing of what it is sent:
 it counts bytes, and sends frames that were made before. The client, in another, echoes (one message
 is sent, and the next one when that has come back) or receives (the server sends without end, as a
 fan-out does). Its own CPU time, user and system, is divided by the messages: what the kernel does
-for it is in it, and what the server does is not.
+for it is in it, and what the server does is not. With `--tls` all of it is over TLS 1.3.
 
-What it doesn't know. What a program does with a message, TLS, and a network.
+What it doesn't know. What a program does with a message, and a network.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import json
 import multiprocessing
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from sigil.core.websocket.compression import deflate
@@ -37,6 +39,8 @@ HOST = "127.0.0.1"
 REPOSITORY = Path(__file__).resolve().parents[2]
 WARM_UP = 0.2
 """The share of the time in which nothing is counted."""
+AUTHORITY = "SIGIL_BENCH_AUTHORITY"
+"""The variable that has the path of the authority's certificate, for clients over TLS."""
 BLOCK = 65_536
 """Bytes that the server sends at once, at least."""
 
@@ -71,12 +75,16 @@ def message_of(size: int) -> bytes:
 # -- the server ------------------------------------------------------------------------------------
 
 
-def serve(listener: socket.socket) -> None:
+def serve(listener: socket.socket, context: ssl.SSLContext | None = None) -> None:
     """Serve one client after another; the path of each says what is done with it."""
     while True:
         with suppress(OSError), listener.accept()[0] as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            serve_client(sock)
+            if context is None:
+                serve_client(sock)
+            else:
+                with context.wrap_socket(sock, server_side=True) as secured:
+                    serve_client(secured)
 
 
 def serve_client(sock: socket.socket) -> None:
@@ -152,6 +160,13 @@ class Meter:
         return 1e6 * self.cpu / self.count
 
 
+def context_for(url: str) -> ssl.SSLContext | None:
+    """How the certificate of the server is verified; None in plain."""
+    if not url.startswith("wss:"):
+        return None
+    return ssl.create_default_context(cafile=os.environ[AUTHORITY])
+
+
 def run_sigil(url: str, row: Row, meter: Meter) -> None:
     """Callbacks in the tick of a client."""
     from sigil.client import Client, WebSocket, WebSocketCallbacks, ws_connect
@@ -171,8 +186,9 @@ def run_sigil(url: str, row: Row, meter: Meter) -> None:
     )
     with Client() as client:
         ws_connect(
-            url, client=client, callbacks=callbacks, compress=row.is_compressed, reconnect=False
-        )
+            url, client=client, callbacks=callbacks, compress=row.is_compressed, reconnect=False,
+            ssl_context=context_for(url),
+        )  # fmt: skip
         while not over:
             client.tick(None)
 
@@ -182,7 +198,7 @@ async def sigil_asyncio(url: str, row: Row, meter: Meter) -> None:
     from sigil.client import ws_connect
 
     message = message_of(row.size).decode()
-    ws = ws_connect(url, compress=row.is_compressed, reconnect=False)
+    ws = ws_connect(url, compress=row.is_compressed, reconnect=False, ssl_context=context_for(url))
     async with ws as connection:
         await run_loop(connection.recv, connection.send, message, row, meter)
         ws.client.close()  # the server does not answer a close frame
@@ -212,8 +228,9 @@ async def run_websockets(url: str, row: Row, meter: Meter) -> None:
 
     message, compression = message_of(row.size).decode(), "deflate" if row.is_compressed else None
     async with connect(
-        url, compression=compression, max_size=None, close_timeout=0, proxy=None
-    ) as connection:
+        url, compression=compression, max_size=None, close_timeout=0, proxy=None,
+        ssl=context_for(url),
+    ) as connection:  # fmt: skip
         await run_loop(connection.recv, connection.send, message, row, meter)
 
 
@@ -223,7 +240,9 @@ async def run_aiohttp(url: str, row: Row, meter: Meter) -> None:
 
     message, compress = message_of(row.size).decode(), 15 if row.is_compressed else 0
     async with aiohttp.ClientSession() as session:
-        ws = await session.ws_connect(url, compress=compress, max_msg_size=0)
+        ws = await session.ws_connect(
+            url, compress=compress, max_msg_size=0, ssl=context_for(url) or True
+        )
         await run_loop(ws.receive_str, ws.send_str, message, row, meter)
         os._exit(report(meter))
 
@@ -248,7 +267,7 @@ async def run_picows(url: str, row: Row, meter: Meter) -> None:
             elif row.is_echo:
                 transport.send(WSMsgType.TEXT, message)
 
-    await ws_connect(Listener, url)
+    await ws_connect(Listener, url, ssl_context=context_for(url))
     await over
 
 
@@ -285,6 +304,7 @@ def measured(python: str, client: str, port: int, row: Row, seconds: float) -> s
     if client == "picows" and row.is_compressed:
         return "-"  # it has no compression
     command = [python, "-P", __file__, "--run", client, row.name, str(port)]
+    command += ["--tls"] if AUTHORITY in os.environ else []
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     if client != "sigil-compiled":
         environment["PYTHONPATH"] = str(REPOSITORY)
@@ -309,15 +329,18 @@ def main() -> int:
     parser.add_argument("--rows", default=",".join(row.name for row in ROWS))
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--compiled-python", default="")
+    parser.add_argument("--tls", action="store_true")
     parser.add_argument("--run", nargs=3, metavar=("CLIENT", "ROW", "PORT"))
     options = parser.parse_args()
     rows = {row.name: row for row in ROWS}
     if options.run:
         client, name, port = options.run
-        return run(client, f"ws://{HOST}:{port}/{name}", rows[name], options.seconds)
+        place = f"wss://localhost:{port}" if options.tls else f"ws://{HOST}:{port}"
+        return run(client, f"{place}/{name}", rows[name], options.seconds)
     clients = [name for name in options.clients.split(",") if is_here(name, options)]
-    with socket.create_server((HOST, 0)) as listener:
-        server = multiprocessing.get_context("fork").Process(target=serve, args=(listener,))
+    with socket.create_server((HOST, 0)) as listener, TemporaryDirectory() as folder:
+        arguments = listener, secured_by(folder) if options.tls else None
+        server = multiprocessing.get_context("fork").Process(target=serve, args=arguments)
         server.start()
         try:
             print(f"| CPU microseconds a message | {' | '.join(clients)} |")
@@ -333,6 +356,14 @@ def main() -> int:
             server.terminate()
             server.join()
     return 0
+
+
+def secured_by(folder: str) -> ssl.SSLContext:
+    """A context for the server; the authority of its certificate is in the environment."""
+    from tests.support.certificates import server_context, write_certificate
+
+    os.environ[AUTHORITY] = str(write_certificate(Path(folder)).authority)
+    return server_context()
 
 
 def is_here(client: str, options: argparse.Namespace) -> bool:

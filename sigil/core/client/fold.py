@@ -107,6 +107,21 @@ def wants_piece(agent: Agent, request: int) -> bool:
     return connection is not None and connection.flow.sending in PULLING
 
 
+def lacking_len(agent: Agent, number: int) -> int:
+    """Bytes that are still to come of the body, or the chunk of one, that is being read on a
+    connection, and may be read at once; 0 if there is none.
+    """
+    connection = agent.connections.get(number)
+    if connection is None or connection.phase is not Phase.ACTIVE:
+        return 0
+    flow, call = connection.flow, agent.calls.get(connection.request)
+    if flow.reader is None or flow.buffer or flow.is_unwanted or call is None:
+        return 0
+    is_streamed = call.outgoing.options.is_streamed
+    lacking = flow.reader.remaining
+    return min(lacking, agent.limits.max_unread_len) if is_streamed else lacking
+
+
 def _begin(draft: Draft, number: int) -> None:
     """Let a connection begin with the request that it was given."""
     connection = draft.find_connection(number)

@@ -150,6 +150,11 @@ class ClientLimits(NamedTuple):
 
     max_read_len: int = 65_536
     """Bytes that are read of one connection at once, so that the others have their turn."""
+    max_body_read_len_per_tick: int = 2**22
+    """Bytes read in one tick, beyond `max_read_len` of each, of connections that are in the
+    middle of a body, of a chunk of one, or of the payload of a frame: each read costs as much as a
+    small response. Of a body that is taken in pieces no more than `max_unread_len` at once.
+    """
     max_send_len: int = 65_536
     """Bytes of a body that the program gives in pieces, or a file, that are asked for at once."""
 
@@ -168,6 +173,7 @@ _POSITIVE: Final = frozenset(
         "max_addresses",
         "max_resolver_threads",
         "max_read_len",
+        "max_body_read_len_per_tick",
         "max_send_len",
         "max_unread_len",
     )
@@ -252,6 +258,7 @@ def client_footprint(
     cookies = limits.max_cookies * (COOKIE_BYTES + 4 * limits.max_cookie_len)
     waiting = limits.max_waiting_requests * (REQUEST_BYTES + request_len)
     connections = limits.max_connections * (CONNECTION_BYTES + limits.max_read_len)
+    connections += limits.max_body_read_len_per_tick
     return count * request + open_websockets * websocket + cookies + waiting + connections
 
 

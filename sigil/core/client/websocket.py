@@ -412,6 +412,12 @@ def resumed(websocket: ClientWebSocket, now: float) -> ClientWebSocket:
 # -- what is known of it ---------------------------------------------------------------------------
 
 
+def lacking_len(websocket: ClientWebSocket) -> int:
+    """Bytes that are still to come of the payload of the frame that is being read; 0 if none is."""
+    frame = websocket.reader.frame
+    return 0 if frame is None else frame.remaining
+
+
 def buffered_amount(websocket: ClientWebSocket) -> int:
     """Bytes of frames that were sent and that the connection has not taken, at most."""
     return unsent_len(websocket.outgoing)

@@ -41,7 +41,7 @@ from ...core.client.events import (
     ResponseWanted,
 )
 from ...core.client.failures import FailureKind, failure_of
-from ...core.client.fold import advance, next_deadline, wants_piece
+from ...core.client.fold import advance, lacking_len, next_deadline, wants_piece
 from ...core.client.limits import ClientLimits
 from ...core.client.proxies import NO_PROXIES, Proxies
 from ...core.client.requests import OutgoingRequest
@@ -53,6 +53,7 @@ from ..loop.poller import Poller, ready_for
 from ..program.logs import call_logged
 from .alarms import Alarm, Alarms
 from .bodies import Body
+from .body_reads import BodyReads
 from .pulling import pull_piece
 from .receiver import Receiver, Wish
 from .resolver import Lookup, Resolver, look_up
@@ -96,6 +97,7 @@ class ClientLoop:
         self._events: list[ClientEvent] = []
         self._effects: deque[ClientEffect] = deque()
         self._pulls: list[PullBody] = []
+        self._reads = BodyReads(limits)
         self._alarms = Alarms()
         self._numbers = count()  # threads that ask at once must not get the same number
         self._thread = threading.get_ident()
@@ -258,6 +260,7 @@ class ClientLoop:
         self._is_stepping = True  # what interrupts this is posted, so that no event is lost
         try:
             self._events.append(reading)
+            self._reads.begin_tick()
             for owner, mask in ready:
                 self._on_ready(owner, mask)
             for item in self._mailbox.take():
@@ -275,13 +278,23 @@ class ClientLoop:
         if isinstance(owner, Transport):
             ready = ready_for(mask, owner.interest)
             if ready:
-                self._events += owner.ready(ready, self.limits.max_read_len)
+                self._events += owner.ready(ready, self._read_len(owner))
             else:
                 owner.unwatch()
         elif owner is self._mailbox:
             self._mailbox.drain_wakeup()
         elif isinstance(owner, Attempt):
             self._events.append(self.sockets.end_of_attempt(owner))
+
+    def _read_len(self, transport: Transport) -> int:
+        """How many bytes are read of a connection now: more in the middle of something long."""
+        if transport.is_long:
+            number = transport.connection
+            lacking = lacking_len(self.agent, number) or self._protocols.lacking_len(number)
+            if lacking > self.limits.max_read_len:
+                return self._reads.read_len(lacking)
+            transport.is_long = False
+        return self.limits.max_read_len
 
     def _run(self) -> None:
         """Apply all events, and perform what follows from them, until nothing does."""

@@ -97,6 +97,9 @@ class TakenOver(Protocol):
     def due(self, now: float, /) -> None:
         """The deadline has passed."""
 
+    def lacking_len(self) -> int:
+        """Bytes that are known to come, and may be read at once; 0 if that is not known."""
+
     def end(self, failure: Failure | None, /) -> None:
         """The connection has ended, with a failure or as it should."""
 
@@ -135,6 +138,11 @@ class Protocols:
                 self._call(number, protocol.end, effect.failure)
             case _:
                 assert_never(effect)
+
+    def lacking_len(self, connection: int) -> int:
+        """Bytes that the protocol of a connection knows to come."""
+        protocol = self._by_connection.get(connection)
+        return 0 if protocol is None else protocol.lacking_len()
 
     def _call(self, connection: int, function: Callable[..., object], *args: object) -> None:
         """Call a protocol; one that raises is logged, and its connection ends."""

@@ -29,6 +29,7 @@ from ...core.client.events import (
 from ...core.effects import Interest
 from ...core.events import Segment
 from ...core.tls import Tls
+from ..loop.body_turns import full_read_len
 from ..loop.poller import Poller
 from ..loop.tls_socket import TlsBuffers, TlsSocket
 
@@ -72,8 +73,8 @@ class Transport:
     """A connection, whose number is `connection`."""
 
     __slots__ = (
-        "_is_of_proxy", "_poller", "attempts", "connection", "host", "interest", "is_shaking",
-        "is_stale", "is_wanted", "pending", "stream", "tls",
+        "_is_of_proxy", "_poller", "attempts", "connection", "host", "interest", "is_long",
+        "is_shaking", "is_stale", "is_wanted", "pending", "stream", "tls",
     )  # fmt: skip
 
     def __init__(self, connection: int, poller: Poller) -> None:
@@ -90,6 +91,8 @@ class Transport:
         """It is to be read."""
         self.is_shaking = False
         """The handshake of TLS is under way."""
+        self.is_long = False
+        """It may be in the middle of something long: a read has brought as much as it could."""
         self.is_stale = False
         """It was over before its next request was sent."""
         self._is_of_proxy = False
@@ -271,6 +274,8 @@ class Transport:
             event = self.read(max_len)
             if event is not None:
                 events.append(event)
+            if type(event) is DataReceived and len(event.data) >= full_read_len(max_len):
+                self.is_long = True
         return events
 
     def read(self, max_len: int) -> ClientEvent | None:

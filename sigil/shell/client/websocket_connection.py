@@ -30,6 +30,7 @@ from ...core.client.websocket import (
     fail,
     flush,
     half_closed,
+    lacking_len,
     make_client_websocket,
     next_deadline,
     on_time,
@@ -387,6 +388,10 @@ class WebSocketConnection:
         self._end(ending)
         if self._deferred is not None:
             self._deferred.cancel()
+
+    def lacking_len(self) -> int:
+        """Bytes that are still to come of a frame that is being read."""
+        return 0 if self.websocket is None else lacking_len(self.websocket)
 
     @property
     def is_blocked(self) -> bool:

@@ -45,12 +45,12 @@ from sigil.core.client.events import (
     SendDrained,
 )
 from sigil.core.client.failures import FailureKind
-from sigil.core.client.fold import next_deadline
+from sigil.core.client.fold import lacking_len, next_deadline
 from sigil.core.client.limits import ClientLimits, Timeouts
 from sigil.core.client.proxies import every_proxy
 from sigil.core.client.racing import Address
 from sigil.core.client.requests import CHUNKED, RequestOptions
-from tests.support.core_agent import Driven, request_to, uri_of
+from tests.support.core_agent import URL, Driven, request_to, uri_of
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -66,6 +66,24 @@ def failure_in(driven: Driven) -> tuple[FailureKind, str]:
     """The kind and the sentence of the one failure among the last effects."""
     (given,) = driven.of(GiveFailure)
     return given.failure.kind, given.failure.message
+
+
+def test_what_a_body_lacks_is_known() -> None:
+    limits = ClientLimits(max_unread_len=50)
+    client = connected(Driven(limits))
+    assert lacking_len(client.agent, 0) == lacking_len(client.agent, 9) == 0
+    client.tell(DataReceived(0, b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n"))
+    assert lacking_len(client.agent, 0) == 0
+    client.tell(DataReceived(0, b"\r\n" + bytes(10)))
+    assert lacking_len(client.agent, 0) == 90
+    client.tell(DataReceived(0, bytes(90)))
+    assert lacking_len(client.agent, 0) == 0
+    client.ask(request_to(URL, options=RequestOptions(is_streamed=True)))
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n" + bytes(70)
+    client.tell(DataReceived(0, chunked))
+    assert lacking_len(client.agent, 0) == 30
+    client.tell(DataReceived(0, bytes(30) + b"\r\n64\r\n"))
+    assert lacking_len(client.agent, 0) == 50  # no more than the program may have unread
 
 
 # -- the usual case --------------------------------------------------------------------------------

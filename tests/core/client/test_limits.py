@@ -52,6 +52,7 @@ COUNTED = (
     "max_cookies",
     "max_cookie_len",
     "max_read_len",
+    "max_body_read_len_per_tick",
     "max_send_len",
 )
 """Every limit on memory."""
