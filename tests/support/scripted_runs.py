@@ -18,7 +18,11 @@ from typing import Any, NamedTuple
 
 from sigil import HttpServer, Limits, PollHooks
 from sigil.core.effects import ACCESS_LOG, ERROR_LOG
+from sigil.core.server.state import Server
+from sigil.core.trace.summary import summaries_of
+from sigil.core.trace.turn import Turn as RecordedTurn
 from sigil.hosts.hosting import milliseconds, seconds_left
+from sigil.shell.recording.recording import Recording
 from sigil.testing import Client, Connection
 from tests.support.host_loops import LOOPS, Frame, ending
 from tests.support.scripted import Program, Script
@@ -41,13 +45,14 @@ soon, because a deadline is noticed late by a fraction of the shortest there is.
 """
 
 
-def keep_turns(server: Any, turns: list[Turn]) -> None:
+def keep_turns(server: Any, turns: list[Turn]) -> Server:
     """Keep what the core of a server is given from now on, and what it orders; positions are in
-    epoch 0.
+    epoch 0. Returned is the first state.
     """
     engine, state = server._engine, server._engine.state
     ring = state.broadcast.ring.replace(epoch=0)
-    engine.begin(state.replace(broadcast=state.broadcast.replace(ring=ring)), engine._parse)
+    first = state.replace(broadcast=state.broadcast.replace(ring=ring))
+    engine.begin(first, engine._parse)
     inner = engine._advance
 
     def advance(state: Any, events: Any, parse: Any) -> Any:
@@ -57,6 +62,7 @@ def keep_turns(server: Any, turns: list[Turn]) -> None:
         return state, effects
 
     engine._advance = advance
+    return first
 
 
 class SocketEnd(Raw):
@@ -222,6 +228,7 @@ COROUTINES = ("asyncio", "uvloop", "trio", "trio on asyncio", "start", "thread")
 class Run(NamedTuple):
     """What is left of one."""
 
+    first: Server
     turns: list[Turn]
     lines: list[tuple[Any, ...]]
     received: dict[str, bytes]
@@ -230,18 +237,27 @@ class Run(NamedTuple):
     @property
     def trace(self) -> Trace:
         """That, to be compared."""
-        return normalised(*self)
+        return normalised(self.turns, self.lines, self.received, self.ports)
+
+    @property
+    def recording(self) -> Recording:
+        """That, to be replayed."""
+        turns = [
+            RecordedTurn(number, tuple(events), summaries_of(effects))
+            for number, (events, effects) in enumerate(self.turns, 1)
+        ]
+        return Recording(self.first, turns)
 
 
 def in_memory(program: Program) -> Run:
     """The script with the client in memory; a moment passes whenever it waits."""
     client = Client(program.handler, limits=LIMITS, callbacks=program.callbacks, raise_errors=False)
     turns: list[Turn] = []
-    keep_turns(client.server, turns)
+    first = keep_turns(client.server, turns)
     script = Script(client.server, program, partial(MemoryEnd, client))
     for _ in script.steps():
         client.advance(0.005)
-    return what_is_left(script, turns)
+    return what_is_left(script, first, turns)
 
 
 def over_sockets(program: Program, way: str) -> Run:
@@ -251,19 +267,20 @@ def over_sockets(program: Program, way: str) -> Run:
     script = Script(server, program, partial(SocketEnd, server))
     with logged_by(ACCESS_LOG), logged_by(ERROR_LOG):
         server.listen(poll_hooks=HOOKS.get(way))
-        keep_turns(server, turns)
+        first = keep_turns(server, turns)
         try:
             RUNS[way](server, script)
         finally:
             for end in script.ends.values():
                 end.close()  # type: ignore[attr-defined]
     assert not server.running
-    return what_is_left(script, turns)
+    return what_is_left(script, first, turns)
 
 
-def what_is_left(script: Script, turns: list[Turn]) -> Run:
+def what_is_left(script: Script, first: Server, turns: list[Turn]) -> Run:
     """What the script has seen, and the core has done."""
     return Run(
+        first,
         turns,
         script.program.log.lines,
         {name: bytes(end.received) for name, end in script.ends.items()},

@@ -22,7 +22,7 @@ from tests.support.host_loops import NEEDS_DISPLAY, display
 from tests.support.scripted import LONG, PROGRAM_FILE, Program
 from tests.support.scripted_runs import COROUTINES, RUNS, Run, in_memory, over_sockets
 from tests.support.servers import read_answers
-from tests.support.traces import Trace, Turn, joined, normalised, timeless
+from tests.support.traces import Trace, Turn, joined, timeless
 from tests.support.websocket_client import read_frames
 
 
@@ -56,7 +56,9 @@ def test_what_happens_is_the_same_however_a_server_is_driven(
 ) -> None:
     if way in NEEDS_DISPLAY:
         request.getfixturevalue("shown")
-    assert_same(over_sockets(Program(), way).trace, reference().trace, *Trace._fields)
+    run = over_sockets(Program(), way)
+    assert_same(run.trace, reference().trace, *Trace._fields)
+    assert run.recording.verify() is None
 
 
 @pytest.mark.parametrize("way", COROUTINES)
@@ -64,10 +66,20 @@ def test_it_is_the_same_if_the_program_is_made_of_coroutines(way: str) -> None:
     """But for the events: that a callback has come to its end is reported behind what it has sent,
     and what the client then says may come before or after that.
     """
-    trace = over_sockets(Program(of_coroutines=True), way).trace
+    run = over_sockets(Program(of_coroutines=True), way)
+    trace = run.trace
     same = [field for field in Trace._fields if field != "events"]
     assert_same(trace, reference(of_coroutines=True).trace, *same)
     assert_same(trace, reference().trace, "received", "callbacks")
+    assert run.recording.verify() is None
+
+
+def test_two_runs_end_for_the_same_reasons_as_a_recording_tells_it() -> None:
+    ends = [
+        sorted((close.conn, close.reason) for close in run.recording.closes())
+        for run in (reference(), over_sockets(Program(), "select"))
+    ]
+    assert ends[0] == ends[1] and len(ends[0]) == 10
 
 
 # -- what happens ----------------------------------------------------------------------------------
@@ -150,7 +162,7 @@ def test_what_the_core_orders_is_what_leaves() -> None:
 
 def altered(turns: list[Turn], **changes: Any) -> Trace:
     """The reference with other turns, or other lines and bytes."""
-    return normalised(*reference()._replace(turns=turns, **changes))
+    return reference()._replace(turns=turns, **changes).trace
 
 
 def test_how_events_fall_into_turns_and_bytes_into_reads_is_not_compared() -> None:
