@@ -94,6 +94,7 @@ from .shell.questions import (
     http_server_state,
     http_server_subscriber_count,
 )
+from .shell.recording.recorded import http_server_recording
 from .shell.records import document_fields
 from .shell.server import HttpServer
 from .shell.staging import (
@@ -176,6 +177,7 @@ __all__ = [
     "http_server_port",
     "http_server_position",
     "http_server_printf",
+    "http_server_recording",
     "http_server_reload_tls",
     "http_server_retained",
     "http_server_running",

@@ -19,7 +19,6 @@ from types import FrameType
 from ..core.effects import ERROR_LOG
 from ..core.limits import Limits
 from .arguments import stop_event
-from .control import Controlling
 from .hosts.own_loop import OwnLoop
 from .loop.acceptor import Acceptor
 from .loop.engine import Engine
@@ -29,11 +28,12 @@ from .program.body_sources import Spawn
 from .program.deferred import Deferred
 from .program.logs import write_text
 from .program.tracebacks import EXIT_EXCEPTIONS, SecondSignal, error_text
+from .recording.recorded import Recorded
 
 _LOG = logging.getLogger(ERROR_LOG)
 
 
-class Stopping(Controlling):
+class Stopping(Recorded):
     """A server that serves until it is stopped."""
 
     __slots__ = ("_acceptor", "_asked_at", "_has_ended", "_started", "_tick_count", "_tick_pid")

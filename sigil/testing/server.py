@@ -50,7 +50,6 @@ from ..core.server.state import NO_LAST_READS, ServerState, make_server
 from ..core.server.stats import Stats, stats
 from ..shell.arguments import stop_event
 from ..shell.callbacks import Callbacks
-from ..shell.control import Controlling
 from ..shell.loop.engine import Advance, Engine
 from ..shell.loop.last_look import QUEUE_MAX
 from ..shell.program.body_sources import LateChunk, Spawn
@@ -61,12 +60,13 @@ from ..shell.program.logs import write_text
 from ..shell.program.piece_handlers import asks_above
 from ..shell.program.protocols import Protocol
 from ..shell.program.tracebacks import EXIT_EXCEPTIONS
+from ..shell.recording.recorded import Recorded
 from .failures import ErrorLogHandler, recording_failures
 from .kernel import Kernel
 from .loop import Loop
 
 
-class MemoryServer(Controlling):
+class MemoryServer(Recorded):
     """What callbacks are given in a test in place of an `HttpServer`: it has the methods of one.
 
     `advance` and `kernel` are replaced by those of `sigil.testing.world`.

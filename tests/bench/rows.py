@@ -32,6 +32,7 @@ class Http(NamedTuple):
 
     `body` is what must come back, =N for N letters x. With `is_closing` every request has a
     connection of its own, which the server closes; with `has_log` it writes its access log.
+    With `is_recorded` every turn is recorded to a file.
     `interface` is how the program speaks to its server: as its users write for it, "wsgi" or
     "asgi".
     """
@@ -44,6 +45,7 @@ class Http(NamedTuple):
     is_closing: bool = False
     has_log: bool = False
     interface: str = "http"
+    is_recorded: bool = False
 
 
 class Echo(NamedTuple):
@@ -76,6 +78,7 @@ class FanOut(NamedTuple):
     is_deflated: bool = False
     topic: str = ""
     behind_every: int = 0
+    is_recorded: bool = False
 
     @property
     def reader_cnt(self) -> int:
@@ -157,6 +160,7 @@ def get_rows(name: str, words: str, load: Http, count: int, without: frozenset[s
         "cookie": ("a field and a cookie of the program's", load._replace(answer="cookie")),
         "json": ("JSON, made each time", load._replace(answer="json", body=VALUE_BODY)),
         "log": ("the access log on", load._replace(has_log=True)),
+        "recorded": ("every turn recorded to a file", load._replace(is_recorded=True)),
         "http10": ("HTTP/1.0 with keep-alive", load._replace(request=GET_10)),
         "query": ("a query that varies", query),
         "head": ("a browser's head", head),
@@ -240,6 +244,7 @@ def websocket(name: str, words: str, load: Echo | FanOut, count: int, main: str 
 
 
 DEEP = Echo(64, 8, 128)
+RECORDED = FanOut(100, 16, 128, is_recorded=True)
 BEHIND = FanOut(100, 16, 4096, behind_every=10)
 MIB = Echo(1, 1, 2**20)
 WEBSOCKET_ROWS = (
@@ -251,6 +256,7 @@ WEBSOCKET_ROWS = (
     websocket("mib-fragments", "in 16 fragments", MIB._replace(fragment_cnt=16), 60, "mib"),
     websocket("fan-100", "100 WebSockets, 16 texts of 128 bytes", FanOut(100, 16, 128), 160_000),
     websocket("fan-100-topic", "on a topic", FanOut(100, 16, 128, topic="a"), 160_000, "fan-100"),
+    websocket("fan-100-recorded", "recorded", RECORDED, 160_000, "fan-100"),
     websocket("fan-100-single", "100 WebSockets, one of 128 bytes", FanOut(100, 1, 128), 40_000),
     websocket("fan-1000", "1,000 WebSockets, 16 of 1 KiB", FanOut(1000, 16, 1024), 320_000),
     websocket("fan-1000-paced", "one of 64 bytes at 200/s", FanOut(1000, 1, 64, 200), 100_000),
@@ -305,6 +311,11 @@ def service_of(load: Load) -> tuple[str, bool]:
             return load.service, False
         case _:
             return ("echo" if isinstance(load, Echo) else "http"), False
+
+
+def is_recorded(load: Load) -> bool:
+    """True if every turn is recorded."""
+    return isinstance(load, Http | FanOut) and load.is_recorded
 
 
 def traffic_of(load: Load) -> Http | Echo | FanOut:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .programs.orders import ANSWERS, SET_COOKIE, Order
-from .rows import Echo, FanOut, Http, Load, Row, conn_cnt_of, service_of, traffic_of
+from .rows import Echo, FanOut, Http, Load, Row, conn_cnt_of, is_recorded, service_of, traffic_of
 
 HERE = Path(__file__).resolve().parent
 LIFE_S = 120
@@ -97,6 +97,8 @@ def can_run(server: Server, row: Row) -> bool:
     """True if the server does what the row asks."""
     service, has_log = service_of(row.load)
     is_asked_too_much = has_log and not server.has_log
+    if is_recorded(row.load) and server.name not in ("sigil", COMPILED):
+        return False
     return service in server.services and server.name not in row.without and not is_asked_too_much
 
 
@@ -110,6 +112,7 @@ def order_of(load: Load) -> Order:
     service, has_log = service_of(load)
     conn_cnt = conn_cnt_of(load)
     order = Order(service, conn_cnt + SPARE, conn_cnt, has_log=has_log)
+    order = order._replace(is_recorded=is_recorded(load))
     traffic = traffic_of(load)
     if isinstance(traffic, Http):
         return order._replace(answer=traffic.answer)

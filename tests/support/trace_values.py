@@ -1,9 +1,9 @@
-"""Whatever may stand in a recording, for Hypothesis; and worlds whose core is looked on."""
+"""Whatever may stand in a recording, for Hypothesis; and all calls of the core in a world."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, get_args
 
 from hypothesis import strategies as st
@@ -21,8 +21,7 @@ from sigil.core.server.fold import advance
 from sigil.core.server.state import Server
 from sigil.core.topics import ALL_TOPICS, AllTopics, ManyTopics, topics_of
 from sigil.core.trace.placeholder import Placeholder
-from sigil.shell.loop.engine import Advance
-from sigil.testing.world import Violation, World, traced_server
+from sigil.testing.world import Violation, World
 
 texts = st.text(max_size=12)
 numbers = st.integers(0, 2**40)
@@ -84,17 +83,6 @@ class Call:
         self.before, self.events, self.after, self.effects = before, events, after, effects
 
 
-@contextmanager
-def core_of_worlds(core: Advance) -> Iterator[None]:
-    """Worlds that are made meanwhile have this core."""
-    kept = traced_server.traced
-    traced_server.traced = lambda trace: core
-    try:
-        yield
-    finally:
-        traced_server.traced = kept
-
-
 def calls_of(seed: int) -> list[Call]:
     """All calls of the core in the world of a seed."""
     calls: list[Call] = []
@@ -105,6 +93,8 @@ def calls_of(seed: int) -> list[Call]:
         calls.append(Call(server, given, after, list(effects)))
         return after, effects
 
-    with core_of_worlds(kept), suppress(Violation):  # what was called until then is as good
-        World(seed).run()
+    world = World(seed)
+    world.server._engine._advance = kept
+    with suppress(Violation):  # what was called until then is as good
+        world.run()
     return calls

@@ -19,10 +19,11 @@ FORMAT_MINOR: Final = 0
 @final
 class About(Value):
     """How a recording was made: the version of the format, of sigil and of Python; whether the core
-    was compiled; what was redacted; and when it began, in seconds since 1970.
+    was compiled; what was redacted; when it began, in seconds since 1970; and whether it is whole:
+    its end was not cut off.
     """
 
-    __match_args__ = ("format", "sigil", "python", "is_compiled", "redaction", "begun")
+    __match_args__ = ("format", "sigil", "python", "is_compiled", "redaction", "begun", "is_whole")
     __slots__ = __match_args__
 
     def __init__(
@@ -33,6 +34,7 @@ class About(Value):
         is_compiled: bool = False,
         redaction: tuple[str, ...] = (),
         begun: float = 0.0,
+        is_whole: bool = True,
     ) -> None:
         self.format: Final = format
         self.sigil: Final = sigil
@@ -40,3 +42,4 @@ class About(Value):
         self.is_compiled: Final = is_compiled
         self.redaction: Final = redaction
         self.begun: Final = begun
+        self.is_whole: Final = is_whole

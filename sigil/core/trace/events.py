@@ -27,8 +27,8 @@ OWNER_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class Writing(NamedTuple):
-    """How a kind is written: its number, what reads all fields, and at which places behind the
-    number what makes a plain value of one.
+    """How a kind is written: its number, what reads all fields, and at which places what makes
+    a plain value of one.
     """
 
     number: int
@@ -48,7 +48,7 @@ def _writing(kind: Kind) -> Writing:
     first = len(OWNER_FIELDS[kind.owner])
     converters = tuple(
         [
-            (1 + first + index, column.write)
+            (first + index, column.write)
             for index, column in enumerate(kind.columns)
             if column.write is not None
         ]
@@ -62,19 +62,23 @@ _READING: Final[Mapping[int, Kind]] = {kind.number: kind for kind in KINDS}
 
 def event_fields(event: Event) -> tuple[Plain, ...]:
     """An event as a kind and its fields: `(7, 0, 3)` for `HalfClosed(Conn(0, 3))`."""
-    number, read, is_single, converters = _WRITING[type(event)]
-    fields = read(event)
-    if not converters:
-        return (number, fields) if is_single else (number, *fields)
-    row = [number, fields] if is_single else [number, *fields]
-    for place, convert in converters:
-        row[place] = convert(row[place])
-    return tuple(row)
+    return events_fields((event,))[0]
 
 
 def events_fields(events: Sequence[Event]) -> list[tuple[Plain, ...]]:
     """The events of a turn, each as a flat tuple."""
-    return [event_fields(event) for event in events]
+    rows: list[tuple[Plain, ...]] = []
+    for event in events:
+        number, read, is_single, converters = _WRITING[type(event)]
+        fields = read(event)
+        if is_single:
+            fields = (fields,)
+        if converters:
+            fields = list(fields)
+            for place, convert in converters:
+                fields[place] = convert(fields[place])
+        rows.append((number, *fields))
+    return rows
 
 
 # -- and back --------------------------------------------------------------------------------------

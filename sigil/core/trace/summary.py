@@ -144,11 +144,6 @@ def _peer(peer: Peer, has_checksums: bool) -> Plain:
     return str(peer)
 
 
-def _number(value: Any, has_checksums: bool) -> Plain:
-    """A member of an enumeration, as its number."""
-    return int(value)
-
-
 # -- the table -------------------------------------------------------------------------------------
 
 Convert = Callable[[Any, bool], Plain]
@@ -169,18 +164,16 @@ EFFECT_KINDS: Final[tuple[EffectKind, ...]] = (
     EffectKind(1, Adopt, (*CONN, "socket_id")),
     EffectKind(2, Reject, ("socket_id", "data"), {"data": _bytes}),
     EffectKind(3, CallOpen, CONN),
-    EffectKind(4, CallClose, (*CONN, "reason"), {"reason": _number}),
+    EffectKind(4, CallClose, (*CONN, "reason")),
     EffectKind(5, CallWsOpen, (*CONN, "request"), {"request": _request}),
     EffectKind(6, Deliver, (*CONN, "messages"), {"messages": _messages}),
     EffectKind(7, DeliverCompressed, (*CONN, "messages"), {"messages": _messages}),
-    EffectKind(
-        8, CallWsClose, (*CONN, "reason", "code", "text"), {"reason": _number, "text": _text}
-    ),
+    EffectKind(8, CallWsClose, (*CONN, "reason", "code", "text"), {"text": _text}),
     EffectKind(9, CallWsDrain, CONN),
     EffectKind(10, CallWsPong, (*CONN, "data"), {"data": _bytes}),
     EffectKind(11, CallWritable, CONN),
     EffectKind(12, CallSseOpen, (*CONN, "request"), {"request": _request}),
-    EffectKind(13, CallSseClose, (*CONN, "reason"), {"reason": _number}),
+    EffectKind(13, CallSseClose, (*CONN, "reason")),
     EffectKind(14, Handle, (*TICKET, "requests"), {"requests": _requests}),
     EffectKind(15, AskBody, (*TICKET, "request"), {"request": _request}),
     EffectKind(16, HandlePieces, (*TICKET, "request"), {"request": _request}),
@@ -188,18 +181,18 @@ EFFECT_KINDS: Final[tuple[EffectKind, ...]] = (
     EffectKind(18, Pull, TICKET),
     EffectKind(19, SendFile, (*TICKET, "max_len")),
     EffectKind(20, CloseBody, TICKET),
-    EffectKind(21, Send, (*CONN, "segments", "then"), {"segments": _segments, "then": _number}),
+    EffectKind(21, Send, (*CONN, "segments", "then"), {"segments": _segments}),
     EffectKind(
         22,
         FanOut,
         ("subscription", "members", "data", "start", "end"),
         {"subscription": _subscription, "members": _members, "data": _bytes},
     ),
-    EffectKind(23, Watch, (*CONN, "interest"), {"interest": _number}),
+    EffectKind(23, Watch, (*CONN, "interest")),
     EffectKind(24, LimitUnsent, CONN),
     EffectKind(25, ReadSendQueue, CONN),
     EffectKind(26, Drop, (*CONN, "is_complete")),
-    EffectKind(27, Log, ("logger", "level", "text"), {"text": _text, "level": _number}),
+    EffectKind(27, Log, ("logger", "level", "text"), {"text": _text}),
     EffectKind(
         28,
         AccessLog,
@@ -213,7 +206,7 @@ EFFECT_KINDS: Final[tuple[EffectKind, ...]] = (
 
 class Shortening(NamedTuple):
     """How a kind of effect is brought into a short form: its number, what reads its fields, and at
-    which places behind the number what shortens one.
+    which places what shortens one.
     """
 
     number: int
@@ -223,7 +216,7 @@ class Shortening(NamedTuple):
 
 def _shortening(kind: EffectKind) -> Shortening:
     """How a kind of effect is brought into a short form."""
-    places = {name: place for place, name in enumerate(kind.fields, 1)}
+    places = {name: place for place, name in enumerate(kind.fields)}
     converters = tuple([(places[name], convert) for name, convert in kind.converters.items()])
     return Shortening(kind.number, attrgetter(*kind.fields), converters)
 
@@ -238,18 +231,21 @@ def summary_of(effect: Effect, has_checksums: bool = True) -> Summary:
     """An effect in short: the number of its kind, and its fields; `(18, 0, 3, 1)` for the `Pull` of
     the second request of `Conn(0, 3)`.
     """
-    number, read, converters = _SHORTENING[type(effect)]
-    if not converters:
-        return (number, *read(effect))
-    row = [number, *read(effect)]
-    for place, convert in converters:
-        row[place] = convert(row[place], has_checksums)
-    return tuple(row)
+    return summaries_of((effect,), has_checksums)[0]
 
 
 def summaries_of(effects: Iterable[Effect], has_checksums: bool = True) -> tuple[Summary, ...]:
     """The effects of a turn in short."""
-    return tuple([summary_of(effect, has_checksums) for effect in effects])
+    rows: list[Summary] = []
+    for effect in effects:
+        number, read, converters = _SHORTENING[type(effect)]
+        fields = read(effect)
+        if converters:
+            fields = list(fields)
+            for place, convert in converters:
+                fields[place] = convert(fields[place], has_checksums)
+        rows.append((number, *fields))
+    return tuple(rows)
 
 
 def summary_names(summary: Summary) -> tuple[str, tuple[str, ...]]:

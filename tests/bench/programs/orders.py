@@ -37,9 +37,10 @@ class Order(NamedTuple):
     """One line of JSON on the command line of a program.
 
     `topic` is that of the messages of ticks, "" for none; `is_latest` if a client that is behind
-    needs only the last of them. Behind it is what only floors are told:
-    how long a request is, the head and body of the response (=N for N letters x), whether a
-    connection ends behind it, in how many frames a text comes, and whether a ping does.
+    needs only the last of them. With `is_recorded` every turn is written to a file. Behind it is
+    what only floors are told: how long a request is, the head and body of the response (=N for N
+    letters x), whether a connection ends behind it, in how many frames a text comes, and whether a
+    ping does.
     """
 
     service: str
@@ -51,6 +52,7 @@ class Order(NamedTuple):
     payload_sz: int = 128
     topic: str = ""
     is_latest: bool = False
+    is_recorded: bool = False
     request_sz: int = 0
     head: str = ""
     body: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import select
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,8 @@ from orders import (
 from sigil import Callbacks, Limits, Request, Response, make_http_server
 
 SPARE = 16
+RECORDINGS: list[Any] = []
+"""What records, as long as the process."""
 
 
 def handler_of(name: str) -> Callable[[Request], Response]:
@@ -83,9 +86,19 @@ def make(order: Order, handler: Callable[[Request], Response], callbacks: Callba
     server = make_http_server(
         handler, host=HOST, port=0, backlog=BACKLOG, limits=limits, callbacks=callbacks
     )
+    if order.is_recorded:
+        record(server)
     server.listen()
     announce(server.port)
     return server
+
+
+def record(server: Any) -> None:
+    """Record every turn to a file that is nobody's: it is gone with the process."""
+    with tempfile.TemporaryDirectory() as folder:
+        recording = server.recording(os.path.join(folder, "run.mcap"))
+        RECORDINGS.append(recording)
+        recording.__enter__()
 
 
 def write_access_log() -> None:

@@ -1,0 +1,61 @@
+"""The packages that a recording is written and read with, which not everybody has.
+
+Theory: `mcap` has the records of the container, `msgpack` packs a whole turn in one call of C. They
+come with the extra `record`, and nobody who records nothing needs them.
+
+Rules: whoever needs them and has them not reads in a sentence how they are installed. Texts may
+hold what is no UTF-8 (half of a surrogate pair), so they are packed as Python has them.
+"""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+MISSING = (
+    "a recording is written and read with the packages mcap and msgpack, which are not installed: "
+    "pip install 'sigil-http[record]'"
+)
+SURROGATES = "surrogatepass"
+
+
+def require_packages() -> None:
+    """None if the packages are installed; ModuleNotFoundError with a sentence if not."""
+    if find_spec("mcap") is None or find_spec("msgpack") is None:
+        raise ModuleNotFoundError(MISSING)
+
+
+def packer() -> Callable[[Any], bytes]:
+    """What packs plain values: a function that is kept, since making one takes as long as a turn.
+
+    What is none of them, because a program has put it where the core only passes it on, is packed
+    as the structure of its placeholder.
+    """
+    require_packages()
+    import msgpack
+
+    from ...core.trace.plain import flatten
+
+    pack = msgpack.Packer(default=flatten).pack
+    pack_anything = msgpack.Packer(default=flatten, unicode_errors=SURROGATES).pack
+
+    def pack_plain(plain: Any) -> bytes:
+        """The packed bytes; half of a surrogate pair is so rare that it is tried again."""
+        try:
+            data: bytes = pack(plain)
+        except UnicodeEncodeError:
+            data = pack_anything(plain)
+        return data
+
+    return pack_plain
+
+
+def unpack(data: bytes) -> Any:
+    """The plain values of packed bytes; ValueError if they are none."""
+    import msgpack
+
+    try:
+        return msgpack.unpackb(
+            data, use_list=False, strict_map_key=False, unicode_errors=SURROGATES
+        )
+    except (msgpack.UnpackException, UnicodeDecodeError) as error:
+        raise ValueError(f"it is not msgpack: {error}") from error
