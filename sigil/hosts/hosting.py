@@ -56,6 +56,15 @@ def milliseconds(seconds: float) -> int:
     return ceil(seconds * 1_000)
 
 
+def begin_end(hosted: Hosted, grace: float = 0.0) -> None:
+    """Have a server end, which takes some ticks, or close a client."""
+    stop = getattr(hosted, "stop", None)
+    if stop is not None:
+        stop(grace)
+    else:
+        getattr(hosted, "close", bool)()
+
+
 def end_now(hosted: Hosted) -> None:
     """End a server at once, or close a client, and return when that is done."""
     if not is_running(hosted):

@@ -1,4 +1,4 @@
-"""A server inside trio, which may itself be a guest of another loop.
+"""A server, or a client, inside trio, which may itself be a guest of another loop.
 
     trio.run(sigil.hosts.trio.serve, server)
 
@@ -12,13 +12,14 @@ server as a cancellation, and is nobody's failure.
 """
 
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from math import inf
 from typing import Any
 
 from sigil import Deferred, HttpServer
 
-from .hosting import begin, end_now, seconds_left
+from .hosting import Hosted, begin, end_now, is_running, seconds_left
 
 EXIT_EXCEPTIONS = (KeyboardInterrupt, SystemExit)
 CLOSING_SECONDS = 10.0
@@ -27,8 +28,9 @@ for at the end.
 """
 
 
-async def serve(server: HttpServer, *, task_status: Any = None) -> None:
-    """Serve until the server has stopped, or until this is cancelled; OSError if it cannot listen.
+async def serve(server: Hosted, *, task_status: Any = None) -> None:
+    """Serve until the server has stopped, or the client was closed, or this is cancelled; OSError
+    if it cannot listen.
 
     `await nursery.start(serve, server)` returns when it listens.
     """
@@ -39,7 +41,8 @@ async def serve(server: HttpServer, *, task_status: Any = None) -> None:
     try:
         async with trio.open_nursery() as nursery:
             tasks = _Tasks(nursery)
-            server._set_spawn(tasks.spawn, in_asyncio=False)
+            if isinstance(server, HttpServer):
+                server._set_spawn(tasks.spawn, in_asyncio=False)
             if task_status is not None:
                 task_status.started(server)
             try:
@@ -51,20 +54,41 @@ async def serve(server: HttpServer, *, task_status: Any = None) -> None:
                 tasks.end()
                 nursery.cancel_scope.cancel()
     finally:
-        server._set_spawn(None)
+        if isinstance(server, HttpServer):
+            server._set_spawn(None)
     if failure is not None:
         raise failure
 
 
-async def _tick(server: HttpServer, descriptor: int) -> None:
+async def _tick(server: Hosted, descriptor: int) -> None:
     """Tick whenever there is reason to, until the server has stopped."""
     import trio
 
-    while server.running:
-        seconds = seconds_left(server)
-        with trio.move_on_after(inf if seconds is None else seconds):
-            await trio.lowlevel.wait_readable(descriptor)
-        server.tick()
+    with _closing_wakes(server, descriptor):
+        while is_running(server):
+            seconds = seconds_left(server)
+            with (
+                suppress(trio.ClosedResourceError),
+                trio.move_on_after(inf if seconds is None else seconds),
+            ):
+                await trio.lowlevel.wait_readable(descriptor)
+            server.tick(0.0)
+
+
+@contextmanager
+def _closing_wakes(server: Hosted, descriptor: int) -> Iterator[None]:
+    """Whoever closes a client in here ends the wait for its descriptor."""
+    import trio
+
+    before_close = getattr(server, "_set_before_close", None)
+    if before_close is None:  # a server ends in its own time
+        yield
+        return
+    before_close(lambda: trio.lowlevel.notify_closing(descriptor))
+    try:
+        yield
+    finally:
+        before_close(None)
 
 
 class _Tasks:

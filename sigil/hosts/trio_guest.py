@@ -7,21 +7,29 @@ what `wake` and a queue are. So a program that serves by ticks, as games and sim
 trio's tasks between its ticks.
 
 Rules: it returns what `main` returns, or raises what that raises. When `main` has ended the server
-is stopped, and when the server has ended first `main` is cancelled. All of it happens on this
-thread.
+is stopped, or the client in its place closed, and when that has ended first `main` is cancelled.
+All of it happens on this thread.
 """
 
 from collections.abc import Awaitable, Callable
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
-from sigil import HttpServer
+from .hosting import Hosted, begin, begin_end, end_now, is_running
 
-from .hosting import begin, end_now
+
+class Waking(Hosted, Protocol):
+    """A server or a client."""
+
+    def tick(self, timeout: float | None, /) -> bool:
+        """Do what there is to do, waiting for it as long as it takes if that is None."""
+
+    def wake(self) -> None:
+        """End the wait of a tick, from whatever thread."""
 
 
 def run(
-    server: HttpServer, main: Callable[..., Awaitable[object]], *args: object, grace: float = 0.0
+    server: Waking, main: Callable[..., Awaitable[object]], *args: object, grace: float = 0.0
 ) -> Any:
     """What the trio function `main(*args)` returns, run as a guest of the server, which listens
     from now on; behind that the server has ended, for which it has `grace` seconds. OSError if it
@@ -44,15 +52,15 @@ def run(
 
     def end(outcome: Any) -> None:
         outcomes.append(outcome)
-        server.stop(grace)
+        begin_end(server, grace)
 
     begin(server)
     trio.lowlevel.start_guest_run(
         cancellable, run_sync_soon_threadsafe=call_soon, done_callback=end
     )
     try:
-        while server.running or not outcomes:
-            if server.running:
+        while is_running(server) or not outcomes:
+            if is_running(server):
                 server.tick(None)
             else:
                 scope.cancel()

@@ -1,11 +1,11 @@
-"""Every loop that a server can be hosted in, with a timer of that loop which calls the test.
+"""Every loop that a server or a client can be hosted in, with a timer of it that calls the test.
 
 Theory: what is to be shown of a host is what happens between two turns of the loop that it is in,
 so the test is called by that loop: once in `interval` seconds, by the timer that a program in it
 would use, until it says that it has seen enough. Tests and benches run the same functions.
 
-Rules: each returns when the server has ended. Libraries are imported when their loop is run. It
-does not know what is looked at.
+Rules: each returns when the server has ended, or the client was closed. Libraries are imported when
+their loop is run. It does not know what is looked at.
 """
 
 import os
@@ -25,8 +25,8 @@ import sigil.hosts.qt
 import sigil.hosts.tk
 import sigil.hosts.trio
 import sigil.hosts.trio_guest
-from sigil import HttpServer
-from sigil.hosts.hosting import end_now, seconds_left
+from sigil.client import Client
+from sigil.hosts.hosting import Hosted, begin, begin_end, end_now, is_running, seconds_left
 from sigil.hosts.pygame import tick_until
 from tests.tools import need, need_module
 
@@ -34,51 +34,56 @@ Frame = Callable[[], bool]
 """Called by the loop; False when it has seen enough."""
 
 
-async def _in_asyncio(server: HttpServer, frame: Frame, interval: float) -> None:
+async def _in_asyncio(server: Hosted, frame: Frame, interval: float) -> None:
     import asyncio
 
+    if isinstance(server, Client):
+        async with server:
+            while is_running(server) and frame():
+                await asyncio.sleep(interval)
+        return
     serving = asyncio.create_task(sigil.hosts.asyncio.serve(server))
     while not serving.done() and frame():
         await asyncio.sleep(interval)
-    server.stop(0)
+    begin_end(server)
     await serving
 
 
-def run_asyncio(server: HttpServer, frame: Frame, interval: float) -> None:
+def run_asyncio(server: Hosted, frame: Frame, interval: float) -> None:
     import asyncio
 
     asyncio.run(_in_asyncio(server, frame, interval))
 
 
-def run_uvloop(server: HttpServer, frame: Frame, interval: float) -> None:
+def run_uvloop(server: Hosted, frame: Frame, interval: float) -> None:
     import uvloop
 
     uvloop.run(_in_asyncio(server, frame, interval))
 
 
-async def _in_trio(server: HttpServer, frame: Frame, interval: float) -> None:
+async def _in_trio(server: Hosted, frame: Frame, interval: float) -> None:
     import trio
 
     async with trio.open_nursery() as nursery:
         await nursery.start(sigil.hosts.trio.serve, server)
         await _frames_in_trio(server, frame, interval)
-        server.stop(0)
+        begin_end(server)
 
 
-async def _frames_in_trio(server: HttpServer, frame: Frame, interval: float) -> None:
+async def _frames_in_trio(server: Hosted, frame: Frame, interval: float) -> None:
     import trio
 
-    while server.running and frame():
+    while is_running(server) and frame():
         await trio.sleep(interval)
 
 
-def run_trio(server: HttpServer, frame: Frame, interval: float) -> None:
+def run_trio(server: Hosted, frame: Frame, interval: float) -> None:
     import trio
 
     trio.run(_in_trio, server, frame, interval)
 
 
-def run_trio_on_asyncio(server: HttpServer, frame: Frame, interval: float) -> None:
+def run_trio_on_asyncio(server: Hosted, frame: Frame, interval: float) -> None:
     """trio is the guest of asyncio, and the server is in trio."""
     import asyncio
 
@@ -100,12 +105,12 @@ def run_trio_on_asyncio(server: HttpServer, frame: Frame, interval: float) -> No
     asyncio.run(main())
 
 
-def run_trio_guest(server: HttpServer, frame: Frame, interval: float) -> None:
+def run_trio_guest(server: Hosted, frame: Frame, interval: float) -> None:
     """trio is the guest of the server."""
     sigil.hosts.trio_guest.run(server, _frames_in_trio, server, frame, interval)
 
 
-def run_qt(server: HttpServer, frame: Frame, interval: float) -> None:
+def run_qt(server: Hosted, frame: Frame, interval: float) -> None:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     from PySide6.QtCore import QTimer
     from PySide6.QtGui import QGuiApplication
@@ -119,7 +124,7 @@ def run_qt(server: HttpServer, frame: Frame, interval: float) -> None:
     timer.stop()
 
 
-def run_tk(server: HttpServer, frame: Frame, interval: float) -> None:
+def run_tk(server: Hosted, frame: Frame, interval: float) -> None:
     import tkinter
 
     root = tkinter.Tk()
@@ -139,7 +144,7 @@ def run_tk(server: HttpServer, frame: Frame, interval: float) -> None:
             root.destroy()
 
 
-def run_matplotlib(server: HttpServer, frame: Frame, interval: float) -> None:
+def run_matplotlib(server: Hosted, frame: Frame, interval: float) -> None:
     import matplotlib
 
     matplotlib.use("TkAgg")
@@ -164,7 +169,7 @@ def run_matplotlib(server: HttpServer, frame: Frame, interval: float) -> None:
         pyplot.close(figure)
 
 
-def run_pygame(server: HttpServer, frame: Frame, interval: float) -> None:
+def run_pygame(server: Hosted, frame: Frame, interval: float) -> None:
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     import pygame
@@ -207,12 +212,12 @@ class Ticker:
             end.close()
 
 
-def run_poll(server: HttpServer, frame: Frame, interval: float) -> None:
-    sigil.hosts.poll.serve(server, Ticker(frame, interval, lambda: server.stop(0)))
+def run_poll(server: Hosted, frame: Frame, interval: float) -> None:
+    sigil.hosts.poll.serve(server, Ticker(frame, interval, lambda: begin_end(server)))
 
 
 @contextmanager
-def ending(server: HttpServer) -> Iterator[None]:
+def ending(server: Hosted) -> Iterator[None]:
     """The server has ended behind this."""
     try:
         yield
@@ -220,33 +225,34 @@ def ending(server: HttpServer) -> Iterator[None]:
         end_now(server)
 
 
-def run_loop(server: HttpServer, frame: Frame, interval: float) -> None:
+def run_loop(server: Hosted, frame: Frame, interval: float) -> None:
     """A game without a library: one tick a frame, which waits for the next frame."""
-    server.listen()
+    begin(server)
     due_at = time.monotonic()
     with ending(server):
-        while server.running and frame():
+        while is_running(server) and frame():
             due_at = max(due_at + interval, time.monotonic())
             tick_until(server, due_at)
 
 
-def run_select(server: HttpServer, frame: Frame, interval: float) -> None:
+def run_select(server: Hosted, frame: Frame, interval: float) -> None:
     """A loop that a program has written for itself: it waits for the descriptor, or the frame."""
-    server.listen()
+    begin(server)
     frame_at = time.monotonic()
     with ending(server):
-        while server.running:
+        while is_running(server):
             if time.monotonic() >= frame_at:
                 frame_at += interval
                 if not frame():
-                    server.stop(0)
+                    begin_end(server)
+                    continue
             left, seconds = frame_at - time.monotonic(), seconds_left(server)
             wait = max(0.0, left if seconds is None else min(left, seconds))
             if select.select([server], [], [], wait)[0] or seconds_left(server) == 0.0:
-                server.tick()
+                server.tick(0.0)
 
 
-LOOPS: dict[str, Callable[[HttpServer, Frame, float], None]] = {
+LOOPS: dict[str, Callable[[Hosted, Frame, float], None]] = {
     "asyncio": run_asyncio,
     "uvloop": run_uvloop,
     "trio": run_trio,

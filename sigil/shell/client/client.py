@@ -382,6 +382,10 @@ class Client:
 
             self._host = begin_here(self._loop)
 
+    def _set_before_close(self, function: Callable[[], object] | None) -> None:
+        """Have this called when the descriptor is about to be closed; for a host loop."""
+        self._loop.before_close = function
+
     def close(self) -> None:
         """End all that is under way, and close everything; twice is once."""
         if self._server is not None and self.running:

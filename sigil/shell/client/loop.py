@@ -111,6 +111,8 @@ class ClientLoop:
         self.is_closed = False
         self.after_run: Callable[[], object] | None = None
         """Called when something was done outside of a tick; for a host loop."""
+        self.before_close: Callable[[], object] | None = None
+        """Called when its descriptor is about to be closed; for a host loop that waits for it."""
 
     # -- what the program wants --------------------------------------------------------------------
 
@@ -407,6 +409,8 @@ class ClientLoop:
 
     def _shut(self) -> None:
         """Close everything; in a forked child but these descriptors, which the parent uses."""
+        if self.before_close is not None:
+            self.before_close()
         self.sockets.close(os.getpid() == self._pid)
         self._mailbox.close()
         with suppress(OSError):
