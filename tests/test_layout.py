@@ -133,7 +133,15 @@ def test_the_shell_does_not_know_the_programs_that_use_it(path: Path) -> None:
 
 @of_each(APPS, name_of)
 def test_programs_use_what_every_user_has_and_views_of_the_core(path: Path) -> None:
-    allowed = ("sigil.apps", "sigil.core.views", "sigil.client", "sigil.relay", "sigil.web")
+    allowed = (
+        "sigil.apps",
+        "sigil.core.trace",
+        "sigil.core.views",
+        "sigil.client",
+        "sigil.relay",
+        "sigil.testing",
+        "sigil.web",
+    )
     assert [
         module
         for module in modules_used(path)

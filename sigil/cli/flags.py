@@ -30,6 +30,9 @@ encodings, fits into a gigabyte.
 """
 MAX_WORKERS = 1024
 """Processes that `--workers` may ask for: more than any machine has cores to run them on."""
+NETWORKS = ("market", "unreliable")
+"""The simulated networks of `sigil world`."""
+MAX_SEED = 2**32 - 1
 MAX_THREADS = 4096
 """Threads that `--threads` may ask for: each takes a stack."""
 
@@ -73,6 +76,7 @@ COMMANDS = {
     "files": "serve the files of a folder, with a page of live figures at /-/",
     "stream": "broadcast every line of standard input to WebSocket and event-stream clients",
     "relay": "publish what another server does: one origin feeds many such edges",
+    "world": "run a simulated network of clients, which follows from a seed; or show it on a page",
 }
 
 # -- the table -------------------------------------------------------------------------------------
@@ -80,10 +84,12 @@ COMMANDS = {
 _ALL = tuple(COMMANDS)
 _SERVE, _STREAM, _RELAY = ("serve",), ("stream",), ("relay",)
 _WITH_GRACE, _WITH_HISTORY = ("serve", "stream", "relay"), ("stream", "relay")
-_FILES, _FOR_HERE = ("files",), ("demo", "files", "stream", "relay")
+_FILES, _FOR_HERE = ("files",), ("demo", "files", "stream", "relay", "world")
+_WORLD, _SHOWN = ("world",), ("world",)
 _PATH, _NAME = values.nonempty("path"), values.nonempty("name")
 _PORT = values.number("a port", 0, MAX_PORT)
 _DESCRIPTOR = values.number("a descriptor", 0, MAX_INT)
+_SEED = values.number("a seed", 0, MAX_SEED)
 _LENGTH = values.number("a length", 1, MAX_INT)
 _LINE_LEN = values.number("a length", 1, MAX_LINE_LEN)
 _COUNT, _HISTORY = values.number("a count", 1, MAX_INT), values.number("a count", 0, MAX_HISTORY)
@@ -198,6 +204,14 @@ FLAGS = (
     Flag("--allow-host", _FOR_HERE, "NAME", values.allowed_host,
          "answer to this Host name too, not only to those of this machine; '*' is any; may be "
          "repeated", action=values.AppendToTuple),
+    Flag("--seed", _WORLD, "N", _SEED,
+         "what all of it follows from"),
+    Flag("--network", _WORLD, None, None,
+         "which network: market is a program that publishes prices, and clients that read at "
+         "their own pace; unreliable is sigil.testing.World, with all that a network may do",
+         choices=NETWORKS),
+    Flag("--serve", _SHOWN, None, None,
+         "serve a page that shows it turn by turn, until a signal", action="store_true"),
     Flag("--linger", _STREAM, None, None,
          "keep serving after the end of the input, until a signal", action="store_true"),
 )

@@ -1,5 +1,5 @@
 """The command: `sigil serve module:app`, `sigil demo`, `sigil files DIR`, `sigil stream`,
-`sigil relay URL`;
+`sigil relay URL`, `sigil world`;
 `sigil get URL` and `sigil ws URL`, which are clients and have flags of their own.
 
 Theory: a command turns settings into a server and runs it until it has stopped. Everything that can
@@ -177,12 +177,20 @@ def relay(settings: Settings) -> int:
     return run_relay(settings, _hosts)
 
 
+def world(settings: Settings) -> int:
+    """Run a simulated network, and print what happened; or serve a page of it."""
+    from sigil.cli.replaying import run_world
+
+    return run_world(settings, _hosts)
+
+
 COMMANDS: dict[str, Callable[[Settings], int]] = {
     "serve": serve,
     "demo": demo,
     "files": files,
     "stream": stream,
     "relay": relay,
+    "world": world,
 }
 
 

@@ -79,6 +79,9 @@ class Settings(NamedTuple):
     ssl_cert_reqs: int = 0
     ssl_ciphers: str = ""
     tls: bool = False
+    seed: int = 1
+    network: str = "market"
+    serve: bool = False
     given: tuple[str, ...] = ()
     """The fields that were given, sorted: a server that brings settings of its own keeps those that
     were not.

@@ -22,11 +22,13 @@ from ..core.effects import AccessLog, Log
 from ..core.http.response import HeadersLike
 from ..core.limits import Limits
 from ..core.limits_check import check_limits
+from ..core.server.fold import advance
 from ..core.server.state import Server
 from ..core.server.stats import Stats
 from ..shell.callbacks import Callbacks
 from ..shell.program.handlers import Handler
 from ..shell.program.protocols import Protocol, check_protocols
+from ..shell.recording.recording import Recording
 from ..shell.settings import check_program
 from .answers import Answer, Found, read_answer
 from .connection import Connection
@@ -34,6 +36,7 @@ from .encode import ABSENT
 from .failures import ERROR_LOG
 from .kernel import Wire
 from .server import MemoryServer
+from .turns import KeptTurns
 from .websocket import UpgradeRefused, WebSocket, check_accept, upgrade_fields
 
 _FIRST_PORT = 50_000
@@ -72,6 +75,8 @@ class Client:
     While a response was promised (`Deferred`), or a chunk of one, a call waits up to
     `thread_timeout` seconds of the real clock for whatever another thread brings: a program whose
     work is done in threads, such as an application of WSGI, is answered for within the call.
+
+    With `keeps_turns`, `recording` returns what happened to the server, turn by turn.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class Client:
         max_ticks: int = 1_000,
         max_sent_len: int = 64 * 2**20,
         thread_timeout: float = 0.0,
+        keeps_turns: bool = False,
     ) -> None:
         check_program(handler, limits, callbacks)
         problem = None if limits is None else check_limits(limits)
@@ -93,8 +99,14 @@ class Client:
         problem = check_protocols(protocols)
         if problem is not None:
             raise TypeError(problem)
+        self.turns = KeptTurns(advance) if keeps_turns else None
+        """The turns of the server, if they are kept."""
         self.server = MemoryServer(
-            handler, limits or Limits(), callbacks or Callbacks(), protocols=protocols
+            handler,
+            limits or Limits(),
+            callbacks or Callbacks(),
+            advance if self.turns is None else self.turns.advance,
+            protocols=protocols,
         )
         self._raises = raise_errors
         self._max_ticks = max_ticks
@@ -122,6 +134,12 @@ class Client:
     def state(self) -> Server:
         """The core's state: an immutable record."""
         return self.server.state
+
+    def recording(self) -> Recording:
+        """What happened to the server until now, turn by turn; ValueError without `keeps_turns`."""
+        if self.turns is None:
+            raise ValueError("no turns were kept: make it with Client(..., keeps_turns=True)")
+        return self.turns.recording(self.server.state)
 
     @property
     def running(self) -> bool:

@@ -249,6 +249,22 @@ def check_taken_port(command: str, folder: Path) -> None:
     assert (ended.returncode, ended.stderr.split()) == (4, shown.replace("8080", port).split())
 
 
+def check_world(command: str, folder: Path) -> None:
+    """`sigil world` with these very flags, but for the port: the page is there, or what happened is
+    printed in the form that is shown.
+    """
+    words = shlex.split(command.replace("--port 8080", "--port 0"))[1:]
+    if "--serve" in words:
+        with serving(sys.executable, "-m", "sigil", *words, folder=folder) as port:
+            status, page = http_get(port)
+        assert status == 200 and "<html" in page
+        return
+    printed = run(sys.executable, "-m", "sigil", *words, folder=folder).stdout
+    shown = page_of("guides/time-machine.md").partition(f"$ {command}\n")[2].partition("```")[0]
+    form = re.compile(r"[\d,.]+\b")
+    assert form.sub("0", printed) == form.sub("0", shown)
+
+
 def check_relay(command: str, folder: Path) -> None:
     """An edge with these very flags, but for the ports: it follows `sigil stream`."""
     with streaming_log(folder) as port:
@@ -307,6 +323,7 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     ".venv/bin/sigil files docs": check_files,
     "tail -n +1 -F app.log": check_stream,
     ".venv/bin/sigil relay ws://": check_relay,
+    ".venv/bin/sigil world": check_world,
     ".venv/bin/sigil get http://": check_get,
     "printf 'one": check_ws,
     "curl -sN 'http://127.0.0.1:8080/events": check_event_stream,

@@ -82,11 +82,11 @@ WAITS: Final = {
     Waiting.SSE: "the next event",
     Waiting.WRITE: "the peer to read",
     Waiting.LINGER: "the peer to end",
-    Waiting.PING: "anything, then a ping",
+    Waiting.PING: "a message",
     Waiting.PONG: "the pong",
     Waiting.CLOSE: "the peer's close frame",
     Waiting.CALLBACK: "the callback",
-    Waiting.HANGUP: "the program, the peer has ended",
+    Waiting.HANGUP: "the program",
     Waiting.POLL: "something to be published",
     Waiting.HANDSHAKE: "the TLS handshake",
 }

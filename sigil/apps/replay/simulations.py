@@ -1,0 +1,118 @@
+"""Simulated networks as recordings: which one a page shows, by its name and its seed.
+
+Theory: a simulation follows from its seed, so it need not be stored: it is run when somebody asks
+for it, and what happened is a recording like any other. A page can ask for another seed at any
+time, and goes back to one that it has shown.
+
+Rules: a few are kept, those that were asked for last. What a query asks for that makes no sense is
+a `BadInput` with a sentence. It does not know what a simulation is like.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from sigil import BadInput, Request
+from sigil.apps.replay.documents import View, make_view
+from sigil.apps.replay.market import Market
+from sigil.testing import Violation, World
+from sigil.testing.turns import recording_of
+
+KEPT_MAX = 6
+"""Simulations that are kept: some megabytes each."""
+SEED_MAX = 2**32 - 1
+SEED = re.compile(r"[0-9]{1,10}")
+
+
+class Simulated(NamedTuple):
+    """A simulation that was run: what the page shows, and what happened in a sentence."""
+
+    view: View
+    sentence: str
+
+
+LOGGERS = ("sigil.server", "sigil.error", "sigil.access")
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Nothing is logged meanwhile: the page shows the log of a simulation, and it is no news of
+    this server.
+    """
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    were_disabled = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger, was_disabled in zip(loggers, were_disabled, strict=True):
+            logger.disabled = was_disabled
+
+
+def run_market(seed: int) -> Simulated:
+    """A market, run."""
+    market = Market(seed)
+    with unlogged():
+        outcome = market.run()
+    view = make_view(market.recording(), f"Market {seed}", market.wires)
+    return Simulated(view, _sentence(outcome))
+
+
+def run_unreliable(seed: int) -> Simulated:
+    """The world of the tests with this seed, run: its network does all that a real one may do."""
+    world = World(seed)
+    with unlogged():
+        try:
+            sentence = _sentence(world.run())
+        except Violation as violation:
+            sentence = f"seed {seed}: the rule {violation.check} was broken, {violation}"
+    view = make_view(recording_of(world.server.first, world.server.turns or ()), f"World {seed}")
+    return Simulated(view, sentence)
+
+
+def _sentence(outcome: NamedTuple) -> str:
+    """What has happened, in a line."""
+    words = []
+    for name, value in outcome._asdict().items():
+        words.append(f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}")
+    return ", ".join(words)
+
+
+NETWORKS: dict[str, Callable[[int], Simulated]] = {
+    "market": run_market,
+    "unreliable": run_unreliable,
+}
+"""The networks by name."""
+
+
+class Simulations:
+    """The views of simulated networks, by the query of a request: `?seed=7&network=market`."""
+
+    def __init__(self, network: str, seed: int) -> None:
+        self._network, self._seed = network, seed
+        self._kept: dict[tuple[str, int], View] = {}
+
+    def __call__(self, request: Request) -> View:
+        """The view that a request asks for."""
+        network = request.args.get("network", self._network)
+        if network not in NETWORKS:
+            raise BadInput(f"network is one of {', '.join(NETWORKS)}")
+        text = request.args.get("seed", str(self._seed))
+        if not SEED.fullmatch(text) or int(text) > SEED_MAX:
+            raise BadInput(f"seed is a number from 0 to {SEED_MAX}")
+        return self.view(network, int(text))
+
+    def view(self, network: str, seed: int) -> View:
+        """The view of a network, run if it is not kept."""
+        view = self._kept.pop((network, seed), None)
+        if view is None:
+            view = NETWORKS[network](seed).view
+        self._kept[network, seed] = view._replace(
+            extra={"seed": seed, "network": network, "networks": list(NETWORKS)}
+        )
+        if len(self._kept) > KEPT_MAX:
+            del self._kept[next(iter(self._kept))]
+        return self._kept[network, seed]

@@ -1,0 +1,67 @@
+"""`sigil world`, and the page of recordings: a server that shows what another one did.
+
+Theory: the page is a program like `sigil stream`: a handler, a guard of its Host names, and a
+server that answers until a signal. What it shows is handed in.
+
+Rules: without `--serve` a command prints what happened and ends. A flag that says where to serve
+means nothing then, and is refused. It does not know what is shown.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sigil import Request, make_http_server
+from sigil.apps.hosts import HostGuard, Hosts
+from sigil.apps.terminal import CommandError, print_line
+from sigil.cli.listening import Listeners, listening, place_of
+from sigil.cli.serving import stop_on_signals
+from sigil.cli.settings import Settings
+from sigil.cli.tls import secure
+
+if TYPE_CHECKING:
+    from sigil.apps.replay.documents import View
+
+USAGE_STATUS = 2
+OF_SERVING = ("host", "port", "uds", "uds_mode", "fd", "backlog", "ssl_certfile", "allow_host")
+"""Fields that mean nothing without `--serve`."""
+
+HostsFor = Callable[[Settings, Listeners], Hosts]
+
+
+def run_world(settings: Settings, hosts_for: HostsFor) -> int:
+    """Run a simulated network, and print what happened or serve the page of it."""
+    from sigil.apps.replay.simulations import NETWORKS, Simulations
+
+    check_serving(settings)
+    if not settings.serve:
+        print_line(NETWORKS[settings.network](settings.seed).sentence)
+        return 0
+    simulations = Simulations(settings.network, settings.seed)
+    simulations.view(settings.network, settings.seed)  # before anybody waits for it
+    return serve_page(settings, simulations, hosts_for)
+
+
+def check_serving(settings: Settings) -> None:
+    """`CommandError` for flags that mean nothing without `--serve`, if that is not given."""
+    given = [field for field in OF_SERVING if field in settings.given]
+    if given and not settings.serve:
+        flag = f"--{given[0].replace('_', '-')}"
+        raise CommandError(f"{flag} needs --serve: nothing is served without it", USAGE_STATUS)
+
+
+def serve_page(settings: Settings, views: "Callable[[Request], View]", hosts_for: HostsFor) -> int:
+    """Serve the page of these recordings until SIGINT or SIGTERM; the exit status."""
+    from sigil.apps.replay.app import make_app
+
+    guard = HostGuard()
+    server = make_http_server(
+        guard.guarding(make_app(views)), host=settings.host, port=settings.port
+    )
+    secure(server, settings)
+    stop_on_signals(server.stop)
+    with listening(settings, place_of(settings)) as listeners:
+        guard.hosts = hosts_for(settings, listeners)
+        server.listen(listeners, shared=settings.fd is not None)
+        print_line("open it in a browser; Ctrl-C stops it")
+        server.start()
+    return 0
