@@ -47,6 +47,8 @@ ELSEWHERE = {
     "shell/recording/mcap_scan": "tests/shell/recording/test_reader.py",
     "shell/recording/file_writer": "tests/shell/recording/test_reader.py",
     "shell/recording/names": "tests/shell/recording/test_reader.py",
+    "core/trace/answers": "tests/shell/recording/test_handling.py",
+    "core/trace/variant": "tests/core/trace/test_what_if.py",
     "core/trace/about": "tests/shell/recording/test_reader.py",
     "core/server/extra_timers": "tests/core/connection/test_control_requests.py",
     "core/control": "tests/core/connection/test_control_requests.py",

@@ -10,13 +10,17 @@ sentence: IndexError for a turn that is not there, the classes below for the res
 files: the turns may come from one, one by one.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import overload
 
 from ...core.conn import Conn
 from ...core.effects import Effect
+from ...core.http.validate import check_slow
+from ...core.limits import Limits, without_aliases
+from ...core.limits_check import check_limits
 from ...core.server.state import Server
 from ...core.trace.about import About
+from ...core.trace.answers import AnswerDifference, examples
 from ...core.trace.bisect import first_true
 from ...core.trace.closes import Close, closes_in
 from ...core.trace.dialogue import MAX_LINES, Dialogue, dialogue_of
@@ -27,7 +31,9 @@ from ...core.trace.lives import Life, lives
 from ...core.trace.states import States
 from ...core.trace.turn import Turn
 from ...core.trace.verify import Difference, verify
+from ...core.trace.what_if import WhatIf, what_if
 from ..loop.head_cache import cached_parser
+from ..program.handlers import Handler
 
 
 class PredicateFailed(RuntimeError):
@@ -143,6 +149,37 @@ class Recording(Sequence[Server]):
         differs first.
         """
         return verify(self._states, has_checksums=not self.about.redaction)
+
+    # -- what would be otherwise -------------------------------------------------------------------
+
+    def what_if(self, limits: Limits | None = None, slow: str | None = None) -> WhatIf:
+        """Who would have been ended, and who not, if the same had happened to a server with these
+        limits, or with this policy for every slow reader, "drop" or "skip".
+
+        ValueError for limits that make no sense, or another policy.
+        """
+        given = self.first.limits if limits is None else without_aliases(limits)
+        problem = check_limits(given) or (None if slow is None else check_slow(slow))
+        if problem is not None:
+            raise ValueError(problem)
+        return what_if(self._states, given, slow, cached_parser(given))
+
+    def against(
+        self, app: Handler, *, ignoring: Collection[str] = (), timeout: float = 30.0
+    ) -> tuple[AnswerDifference, ...]:
+        """The requests that another handler answers in another way than was recorded, in order:
+        whose status, headers (but those in `ignoring`) or body differs, or which it fails at. One
+        that takes longer than `timeout` seconds has not answered.
+
+        What the handler does besides it does again, to whatever it does it.
+        """
+        from .handling import differences  # which needs asyncio
+
+        if not callable(app):
+            raise TypeError(f"a handler is a function of a request, not {type(app).__name__}")
+        has_bodies = "body" not in self.about.redaction
+        asked, limits = examples(self._states), self.first.limits
+        return tuple(differences(app, asked, limits, ignoring, has_bodies, timeout))
 
     # -- connections -------------------------------------------------------------------------------
 
