@@ -140,6 +140,7 @@ ELSEWHERE = {
 
 WHOLE = {
     "core/test_laws": "laws of the core as a whole, tried on whatever may happen",
+    "core/test_laws_for_peers": "laws of what a peer may rely on, whichever module sees to it",
     "shell/test_wrong_types": "all of the public face, called with what does not suit it",
     "core/connection/test_joining_order": "one law for every transport",
     "core/server/test_work": "work of each event, among few and among many",

@@ -12,9 +12,12 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sigil import CloseReason, Conn, HttpServer, Limits, Response
 from sigil.core.send_status import SendStatus
+from sigil.testing import Client
 from tests.support.requests import UPGRADE
 from tests.support.servers import (
     MIB,
@@ -322,3 +325,18 @@ def test_what_was_said_between_two_ticks_leaves_before_the_second_one_waits() ->
             assert time.monotonic() - begun >= 0.15
             client.poll()
             assert client.messages[-1] == b"%d" % number
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=40), st.integers(50, 500))
+def test_what_is_promised_to_one_client_is_within_its_bound(lengths: list[int], bound: int) -> None:
+    client = Client(
+        lambda request: Response.upgrade(),
+        limits=Limits(max_ws_outbox_len=bound, max_outbox_len=20),
+    )
+    websocket = client.websocket("/", window_len=1)
+    promised, taken_len = 0, 8  # a byte or two, since it has room for one
+    for length in lengths:
+        status = client.server.send(websocket.handle, bytes(length))
+        assert status is SendStatus.DROPPED or promised < bound + taken_len
+        promised += 0 if status is SendStatus.DROPPED else length + 2

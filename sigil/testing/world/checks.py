@@ -14,6 +14,7 @@ from ...core.broadcast.broadcast import NO_CURSOR
 from ...core.broadcast.cohort_index import recipients
 from ...core.broadcast.encoding import Encoding
 from ...core.broadcast.entry import entry_len
+from ...core.broadcast.retained import retained_len
 from ...core.connection.client import Phase
 from ...core.connection.client_status import (
     incoming_len,
@@ -26,6 +27,7 @@ from ...core.connection.client_status import (
 )
 from ...core.connection.outgoing import asked_of, is_held
 from ...core.connection.subscriber import CloseState, Follow, item_len, places_len
+from ...core.http.encode import end_of_head
 from ...core.server.slots import clients_of, find_client, free_slots
 from ...core.server.state import Server
 from .model import Violation
@@ -73,6 +75,25 @@ def check_latest(server: Server) -> Iterator[Violation]:
         yield Violation("latest", f"the newest messages are {newest}, not {known}")
 
 
+def check_retained(server: Server) -> Iterator[Violation]:
+    """Check that what is retained is as long as is counted, and within its bounds."""
+    retained, limits = server.broadcast.retained, server.limits
+    length = sum(
+        retained_len(len(message.frame), topic) for topic, message in retained.messages.items()
+    )
+    if length != retained.length:
+        yield Violation("retained", f"{length} bytes are retained, not {retained.length}")
+    if length > limits.max_retained_len or len(retained.messages) > limits.max_retained_topics:
+        yield Violation("retained", f"{length} bytes are retained, of {len(retained.messages)}")
+
+
+def check_date(server: Server) -> Iterator[Violation]:
+    """Check that the Date field is that of the second."""
+    date = end_of_head(server.unix_time, server.limits.date_header)
+    if server.date != date:
+        yield Violation("date", f"the date of {server.unix_time} is {date!r}, not {server.date!r}")
+
+
 def check_places(server: Server) -> Iterator[Violation]:
     """Check that every open subscriber is in the cohort of its subscription, or a laggard whose
     cursor is in the ring.
@@ -95,6 +116,8 @@ def check_places(server: Server) -> Iterator[Violation]:
         for conn in cohort
     }:
         yield Violation("places", f"the cohorts are {broadcast.cohorts}, not {members}")
+    if not all(broadcast.cohorts.values()):
+        yield Violation("places", f"nobody is in one of the cohorts {broadcast.cohorts}")
     if laggards != set(broadcast.laggards):
         yield Violation("places", f"the laggards are {broadcast.laggards}, not {laggards}")
     yield from check_indexes(server)
@@ -183,6 +206,8 @@ def check_budgets(server: Server) -> Iterator[Violation]:
         if subscriber is None or subscriber.close_state is CloseState.CLOSED:
             continue
         queued = sum(map(item_len, subscriber.queue))
+        if queued > limits.max_ws_outbox_len + MAX_MESSAGE_LEN + MAX_CONTROL_LEN:
+            yield Violation("budget", f"{queued} bytes are queued for {client.conn}")
         if outbox_len(client) + queued > max_len:
             yield Violation(
                 "budget",
@@ -190,8 +215,10 @@ def check_budgets(server: Server) -> Iterator[Violation]:
             )
 
 
-MAX_MESSAGE_LEN, MAX_RESPONSE_LEN = 910, 1_300
-"""Bytes of one message of the program, and of the response before an upgrade, at most."""
+MAX_MESSAGE_LEN, MAX_RESPONSE_LEN, MAX_CONTROL_LEN = 910, 1_300, 200
+"""Bytes of one message of the program, of the response before an upgrade, and of a few control
+frames, at most.
+"""
 
 
 def check_counts(server: Server) -> Iterator[Violation]:
@@ -261,6 +288,8 @@ def check_websockets(server: Server) -> Iterator[Violation]:
 CHECKS = (
     check_ring,
     check_latest,
+    check_retained,
+    check_date,
     check_places,
     check_load,
     check_budgets,

@@ -199,6 +199,16 @@ class OwnRules:
                         f"{len(whole)} answers",
                     )
 
+    def miscounted(self) -> Iterator[Violation]:
+        """Check that the bytes that were sent are counted; of connections that have ended, nobody
+        knows what was taken last.
+        """
+        if any(client.is_gone or client.wire.is_shut for client in self.clients):
+            return
+        sent, counted = self.server.network.bytes_written, self.server.stats().bytes_out
+        if sent != counted:
+            yield Violation("counted", f"{sent} bytes were sent, and {counted} are counted")
+
     def wrongly_closed(self) -> Iterator[Violation]:
         """Check that a client was closed for a reason, and that the log has it."""
         notes = [note.text for note in self.server.log]

@@ -194,7 +194,8 @@ class OwnWorld(Simulation):
 
     def _check_all(self) -> None:
         """Check what must hold whenever nothing is in progress."""
-        for violation in (*self.rules.missing(), *self.rules.wrongly_closed()):
+        rules = self.rules
+        for violation in (*rules.missing(), *rules.wrongly_closed(), *rules.miscounted()):
             self._raise(violation)
 
     def _end(self, grace: float) -> None:

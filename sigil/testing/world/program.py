@@ -51,6 +51,8 @@ class Program:
         self.closed: dict[Conn, CloseReason] = {}
         self.is_silent = False
         """It sends nothing any more."""
+        self._given: dict[Conn, int] = {}
+        """The number of the last message that each WebSocket has sent it."""
         self.ticks: list[tuple[int, int]] = [(0, 0)]
         """What was published in each tick: messages, and their bytes in the ring; the last item is
         the current tick.
@@ -133,6 +135,11 @@ class Program:
             self._send(conn)
 
     def _on_message(self, server: object, conn: Conn, data: str | bytes) -> None:
+        number = int(data[1:])
+        if number <= self._given.get(conn, 0):
+            text = f"{conn} sent {data!r} before number {self._given[conn]}"
+            self.violations.append(Violation("given", text))
+        self._given[conn] = number
         if self.rng.random() < 0.5:
             self._send(conn)
         if self.rng.random() < 0.3:

@@ -4,7 +4,13 @@ or lags.
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from sigil.core.broadcast.broadcast import (
     NO_CURSOR,
@@ -50,18 +56,30 @@ def in_encoding(entry: Published, number: int, encoding: Encoding) -> bytes:
     return b"id: 7-%d\ndata: %b\n\n" % (number + 1, lines)
 
 
+def limits_of(max_bytes: int, max_frames: int) -> Limits:
+    """Limits of a stream of so many bytes in so many frames."""
+    return Limits(outgoing_buffer_sz=max_bytes, max_ws_send_frame_cnt=max_frames)
+
+
 class Streaming(RuleBasedStateMachine):
-    """A stream of at most 12 bytes in 5 frames, beside the list of everything that was ever
-    published.
+    """A stream of at most 12 bytes in 5 frames, or of 60 in 3, beside the list of everything that
+    was ever published.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.stream = make_broadcast(Limits(outgoing_buffer_sz=12, max_ws_send_frame_cnt=5), EPOCH)
+        self.bounds = 12, 5
+        self.stream = make_broadcast(limits_of(*self.bounds), EPOCH)
         self.published: list[Published] = []
         self.stored = 0
         self.tail = 0
         self.places: dict[Conn, Subscription | int] = {}
+
+    @initialize(bounds=st.sampled_from(((12, 5), (60, 3))))
+    def begin(self, bounds: tuple[int, int]) -> None:
+        """One is full of bytes, the other of frames."""
+        self.bounds = bounds
+        self.stream = make_broadcast(limits_of(*bounds), EPOCH)
 
     def heard(self, start: int, end: int, subscription: Subscription) -> list[tuple[int, bytes]]:
         """What the list has from one number up to another for somebody."""
@@ -78,14 +96,16 @@ class Streaming(RuleBasedStateMachine):
     def publish(self, entries: tuple[Published, ...]) -> None:
         length = sum(map(size_of, entries))
         pending = self.published[self.stored :]
-        can_be = len(pending) + len(entries) <= 5 and sum(map(size_of, pending)) + length <= 12
+        max_bytes, max_frames = self.bounds
+        pending_len, count = sum(map(size_of, pending)), len(pending) + len(entries)
+        can_be = count <= max_frames and pending_len + length <= max_bytes
         assert fits(self.stream, len(entries), length) is can_be
         if can_be:
             self.published += entries
             self.stream = append_pending(self.stream, entries, length)
             while (
-                len(self.published) - self.tail > 5
-                or sum(map(size_of, self.published[self.tail :])) > 12
+                len(self.published) - self.tail > max_frames
+                or sum(map(size_of, self.published[self.tail :])) > max_bytes
             ):
                 self.tail += 1
 

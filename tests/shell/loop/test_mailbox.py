@@ -1,10 +1,13 @@
 """What is posted is taken, and whoever waits is woken: once for all that came meanwhile."""
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sigil.shell.loop.mailbox import Mailbox
 from sigil.shell.loop.poller import Poller
@@ -40,6 +43,19 @@ def test_many_items_are_one_wake_up() -> None:
         assert list(mailbox.take()) == list(range(1_000))
         mailbox.put(1)
         assert is_awake(poller)
+
+
+@given(st.lists(st.sampled_from(("put", "look", "take")), max_size=12))
+def test_whoever_waits_is_awake_while_something_waits(steps: list[str]) -> None:
+    with opened() as (mailbox, poller):
+        for number, step in enumerate(steps):
+            if step == "put":
+                mailbox.put(number)
+            elif step == "take" or is_awake(poller):
+                if step == "look":
+                    mailbox.drain_wakeup()
+                deque(mailbox.take())
+            assert is_awake(poller) or not len(mailbox)
 
 
 def test_what_is_taken_without_having_been_woken_wakes_once_more() -> None:
