@@ -218,6 +218,13 @@ CLAIMS = {
         "assert seen == list(range(1, COUNT + 1))",
         "assert not server.running",
     ),
+    "04_time_travel": (
+        "assert recording[-1] == client.state",
+        "assert difference is not None and difference.turn == where + 1",
+        "assert not has_too_many(recording[wrong - 1]) and has_too_many(recording[wrong])",
+        "assert len(less.ended) == 2 and not more.ended",
+        "assert recorded.verify() is None",
+    ),
     "05_slow_readers": (
         "assert dropped.slow.connection.reason is CloseReason.WS_CLIENT_TOO_SLOW",
         "assert skipping.client.stats().skips >= len(gaps) > 1",
