@@ -100,6 +100,8 @@ ELSEWHERE = {
     "shell/loop/connection_socket": "tests/shell/loop/test_sockets_linger.py",
     "shell/loop/head_cache": "tests/limits/of_requests.py",
     "shell/loop/keepalive": "tests/limits/of_sockets.py",
+    "core/views/ring_parts": "tests/core/views/test_cards.py",
+    "core/views/trace_cards": "tests/core/views/test_cards.py",
     "shell/loop/timings": "tests/shell/web/test_metrics.py",
     "shell/program/process_figures": "tests/shell/web/test_metrics.py",
     "shell/loop/send_buffer": "tests/shell/test_messaging.py",

@@ -9,6 +9,7 @@ password (`HIDDEN`) is not shown. It does not know what any record means.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from importlib import import_module
 from typing import Any, Final
 
 MAX_REPR_LEN: Final = 4_000
@@ -22,6 +23,16 @@ MAX_TEXT_LEN: Final = 200
 def bounded_repr(value: object) -> str:
     """The repr of a value, of no more than about `MAX_REPR_LEN` characters."""
     return _brief(value, 2 * MAX_REPR_LEN)
+
+
+def html_repr(value: object) -> str | None:
+    """The card that a notebook shows in the place of the repr; None for what has none.
+
+    Cards come last in the order of reading, and nothing needs them: so they are found by name, and
+    imported when somebody looks.
+    """
+    card: str | None = import_module("sigil.core.views.cards").card_of(value)
+    return card
 
 
 def _brief(value: Any, room: int) -> str:

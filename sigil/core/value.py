@@ -17,7 +17,7 @@ It does not know any record.
 
 from typing import Any, ClassVar, Self
 
-from .bounded_repr import bounded_repr
+from .bounded_repr import bounded_repr, html_repr
 
 
 class Value:
@@ -38,6 +38,9 @@ class Value:
 
     def __repr__(self) -> str:
         return bounded_repr(self)
+
+    def _repr_html_(self) -> str | None:
+        return html_repr(self)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         return type(self), self._values()

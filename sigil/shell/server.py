@@ -100,6 +100,12 @@ class HttpServer(Adopting):
             state = f"{snapshot.running.name.lower()}, clients: {snapshot.slots.used}"
         return f"<HttpServer {self._address()}, {state}>"
 
+    def _repr_html_(self) -> str:
+        from ..core.views.cards import server_card
+
+        state = self._engine.snapshot
+        return server_card(state.replace(now=max(state.now, time.monotonic())), self._address())
+
     @property
     def host(self) -> str:
         """The host that is, was or will be listened on, or the path of a Unix socket."""

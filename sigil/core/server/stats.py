@@ -10,6 +10,7 @@ server's clock. It does not know where the figures are shown.
 
 from typing import NamedTuple
 
+from ..bounded_repr import html_repr
 from ..build import core_build
 from .slots import clients_of
 from .state import Server
@@ -48,6 +49,9 @@ class Stats(NamedTuple):
     """Messages that were retained and were dropped to make room for others."""
     core: str
     """Which core runs: `"compiled"` or `"pure"`."""
+
+    def _repr_html_(self) -> str | None:
+        return html_repr(self)
 
 
 def stats(server: Server) -> Stats:

@@ -47,6 +47,7 @@ from ..http.request import Request
 from ..securing import HandshakeFailed, Secured
 from ..server.slots import find_client
 from ..value import Value
+from ..views.trace_cards import Step, dialogue_card
 from .lives import Life, peer_in, walk_life
 from .states import Replayed, States
 from .wire import FrameReader, Item, ResponseReader, count_of
@@ -96,6 +97,11 @@ class Dialogue(Value):
         self.peer: Final = peer
         self.lines: Final = lines
         self.omitted: Final = omitted
+
+    def _repr_html_(self) -> str:
+        steps = [Step(line.at, line.side, line.text) for line in self.lines]
+        peer = "" if self.peer is None else str(self.peer)
+        return dialogue_card(f"Connection {self.conn.generation}", peer, steps, self.omitted)
 
     def __str__(self) -> str:
         rows = [f"connection {self.conn.generation}, {self.peer}", *map(str, self.lines)]

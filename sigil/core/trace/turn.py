@@ -10,6 +10,7 @@ disk was full or slow, or where the server was replaced by another value, the ne
 it goes on from the server in there, not from the one before. It does not know files.
 """
 
+from importlib import import_module
 from typing import Final, TypeAlias, final
 
 from ..events import Event
@@ -59,3 +60,7 @@ class Turn(Value):
         self.events: Final = events
         self.effects: Final = effects
         self.gap: Final = gap
+
+    def _repr_html_(self) -> str:
+        shown = import_module("sigil.core.trace.shown")  # which knows turns
+        return str(shown.turn_html(self))

@@ -102,7 +102,7 @@ def connection_figures(server: Server, client: Client) -> ConnectionFigures:
     return ConnectionFigures(
         conn=client.conn,
         peer=str(client.peer),
-        kind=_kind_of(client),
+        kind=kind_of(client),
         phase=client.incoming.phase.name,
         waits_for=WAITS[waiting_for(client)],
         seconds_left=_seconds_left(server, client),
@@ -112,7 +112,7 @@ def connection_figures(server: Server, client: Client) -> ConnectionFigures:
         bytes_out=client.bytes_out,
         outbox=outbox_len(client),
         buffered=buffered_amount(client, broadcast),
-        place=_place_of(client),
+        place=place_of(client),
         cursor=cursor,
         behind=_behind(cursor, broadcast),
         topics=tuple(topics),
@@ -137,7 +137,7 @@ def _seconds_left(server: Server, client: Client) -> float | None:
     return None if deadline == inf else deadline - counted_now(server)
 
 
-def _kind_of(client: Client) -> str:
+def kind_of(client: Client) -> str:
     """What a connection is."""
     if client.websocket is not None:
         return "websocket"
@@ -146,7 +146,7 @@ def _kind_of(client: Client) -> str:
     return "event stream" if client.subscriber.polling is None else "long poll"
 
 
-def _place_of(client: Client) -> Place:
+def place_of(client: Client) -> Place:
     """Where a connection stands to what is published."""
     subscriber = client.subscriber
     if client.incoming.phase in (Phase.LINGER, Phase.MUST_CLOSE, Phase.DROPPED):

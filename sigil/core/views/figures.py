@@ -89,7 +89,7 @@ def ring_figures(server: Server) -> RingFigures:
     laggards that are furthest behind.
     """
     broadcast, ring = server.broadcast, server.broadcast.ring
-    cohorts = sorted(broadcast.cohorts.items(), key=_by_size)
+    cohorts = cohorts_of(broadcast)
     laggards = laggards_of(server, LAGGARDS_MAX)
     return RingFigures(
         max_bytes=ring.max_bytes,
@@ -100,13 +100,19 @@ def ring_figures(server: Server) -> RingFigures:
         head_offset=ring.head_offset,
         end_number=broadcast.next_number,
         end_offset=end_of(broadcast),
-        members=sum(len(members) for _, members in cohorts),
-        cohorts=tuple(_cohort_figures(*cohort) for cohort in cohorts[:COHORTS_MAX]),
+        members=sum([cohort.clients for cohort in cohorts]),
+        cohorts=cohorts[:COHORTS_MAX],
         more_cohorts=max(0, len(cohorts) - COHORTS_MAX),
         laggards=laggards,
         more_laggards=len(broadcast.laggards) - len(laggards),
         dropped=server.totals.closed.get(CloseReason.WS_CLIENT_TOO_SLOW.name, 0),
     )
+
+
+def cohorts_of(broadcast: Broadcast) -> tuple[CohortFigures, ...]:
+    """The figures of all cohorts, the largest ones first."""
+    cohorts = sorted(broadcast.cohorts.items(), key=_by_size)
+    return tuple([_cohort_figures(*cohort) for cohort in cohorts])
 
 
 def _cohort_figures(subscription: Subscription, members: Sized) -> CohortFigures:

@@ -28,6 +28,7 @@ from ...core.trace.diff import MAX_CHANGES, Change, diff
 from ...core.trace.explain import Explanation, explain_life
 from ...core.trace.figures import RecordingStats, recording_stats
 from ...core.trace.lives import Life, lives
+from ...core.trace.shown import recording_html
 from ...core.trace.states import States
 from ...core.trace.turn import Turn
 from ...core.trace.verify import Difference, verify
@@ -78,6 +79,9 @@ class Recording(Sequence[Server]):
     def __repr__(self) -> str:
         count = len(self.turns)
         return f"<Recording of {count} {'turn' if count == 1 else 'turns'}>"
+
+    def _repr_html_(self) -> str:
+        return recording_html(self.first, self.turns, self.about)
 
     # -- a sequence of states ----------------------------------------------------------------------
 
