@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import hypothesis
 import pytest
 
-from tests.mutants.mutant import Catcher, Worlds
+from tests.mutants.mutant import Catcher, Example, Worlds
 from tests.support.sources import ROOT
 
 PROFILE = "mutants"
@@ -28,7 +28,7 @@ NOTE_MAX = 160
 
 class Trial(NamedTuple):
     """What is tried: worlds or a test, and how many worlds or examples of a law at most; the ids of
-    several tests have spaces between them.
+    several tests have spaces between them, and a law that is a file or folder is all laws in it.
     """
 
     by: Catcher
@@ -56,7 +56,8 @@ def run_trial(trial: Trial) -> Outcome:
         note, tried = _run_worlds(seeds, by.is_held_up)
         error = ""
     else:
-        note, tried, error = _run_test(by.test, count)
+        has_examples = isinstance(by, Example) or "::" in by.test
+        note, tried, error = _run_test(by.test, count, [] if has_examples else ["-m", "hypothesis"])
     seconds = time.perf_counter() - started
     return Outcome(bool(note), note[:NOTE_MAX], tried, seconds, error)
 
@@ -75,8 +76,8 @@ def _run_worlds(seeds: Iterable[int], is_held_up: bool) -> tuple[str, int]:
 
 
 class _Examiner:
-    """A plugin of pytest that counts examples, lets no more than `max_count` of each law happen,
-    and keeps what is said about a failure.
+    """A plugin of pytest that counts examples, ends each law after `max_count` of them, and keeps
+    what is said about a failure.
     """
 
     def __init__(self, max_count: int) -> None:
@@ -114,7 +115,7 @@ class _Examiner:
         def count(*args: Any, **kwargs: Any) -> Any:
             nonlocal left
             if not left:
-                return None
+                pytest.skip("enough")  # which ends the law, and is no failure
             left -= 1
             self.count += 1
             return inner(*args, **kwargs)
@@ -133,14 +134,14 @@ class _Examiner:
             self.note = " ".join(str(report.longrepr).split())[-NOTE_MAX:]
 
 
-def _run_test(test: str, max_count: int) -> tuple[str, int, str]:
+def _run_test(test: str, max_count: int, chosen: list[str]) -> tuple[str, int, str]:
     """What is said about the first failure, how many examples there were, and what kept it from
     running.
     """
     examiner = _Examiner(max_count)
     args = ["-o", "addopts=", "-q", "-x", "--assert=plain", "-p", "no:cacheprovider"]
     args += ["-p", "no:xdist", "--rootdir", str(ROOT)]
-    args += [f"{ROOT}/tests/{name}" for name in test.split()]
+    args += [*chosen, *[f"{ROOT}/tests/{name}" for name in test.split()]]
     said = StringIO()
     with redirect_stdout(said), redirect_stderr(said):
         code = pytest.main(args, plugins=[examiner])
