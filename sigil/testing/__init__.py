@@ -19,13 +19,17 @@ from .client import Client, HandlerError, NeverIdle, NoAnswer
 from .connection import Connection
 from .server import MemoryServer
 from .websocket import NoMessage, UpgradeRefused, WebSocket, WebSocketClosed
-from .world import Outcome, Violation, World
+from .world import ALL_FAULTS, NO_FAULTS, Ask, Faults, Outcome, Violation, Visitors, World
 
 __all__ = [
+    "ALL_FAULTS",
+    "NO_FAULTS",
     "Answer",
+    "Ask",
     "BadAnswer",
     "Client",
     "Connection",
+    "Faults",
     "HandlerError",
     "MemoryServer",
     "NeverIdle",
@@ -34,6 +38,7 @@ __all__ = [
     "Outcome",
     "UpgradeRefused",
     "Violation",
+    "Visitors",
     "WebSocket",
     "WebSocketClosed",
     "World",

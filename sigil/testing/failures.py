@@ -76,6 +76,11 @@ def recording_failures(handler: Handler, errors: list[BaseException]) -> Callabl
             errors.append(error)
             raise
 
+    return standing_for(handler, call)
+
+
+def standing_for(handler: Handler, call: Callable[[Request], Any]) -> Callable[[Request], Any]:
+    """A function that is called in the place of a handler, with all that a handler may have."""
     for name in ("before_body", "asks_above", "startup", "shutdown", "living_handlers"):
         if hasattr(handler, name):
             setattr(call, name, getattr(handler, name))

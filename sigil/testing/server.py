@@ -59,6 +59,7 @@ from ..shell.program.jobs import LateResult, Returned
 from ..shell.program.logs import write_text
 from ..shell.program.piece_handlers import asks_above
 from ..shell.program.protocols import Protocol
+from ..shell.program.run_queue import Work
 from ..shell.program.tracebacks import EXIT_EXCEPTIONS
 from ..shell.recording.recorded import Recorded
 from .failures import ErrorLogHandler, recording_failures
@@ -97,7 +98,9 @@ class MemoryServer(Recorded):
             ),
         )
         self.now = 0.0
-        """The time on the server's clock, which is also its Unix time, in seconds."""
+        """The time on the server's clock, in seconds."""
+        self.unix_offset = 0.0
+        """How many seconds its Unix time is ahead of that."""
         self.kernel = kernel or Kernel()
         self.log: list[Log] = []
         self.access: list[AccessLog] = []
@@ -120,7 +123,7 @@ class MemoryServer(Recorded):
         self._application.sources.find_socket = self.kernel.find_socket
         self._engine.methods = self._make_methods(self._application, self.kernel)
         self._engine.run_queue = self._application.run_queue
-        self._engine.perform_work = self._application.perform_work
+        self._engine.perform_work = self._perform_work
         self.set_spawn(self._loop.spawn)
 
     def _read_clock(self) -> float:
@@ -267,7 +270,7 @@ class MemoryServer(Recorded):
 
     def _read_time(self) -> TimeRead:
         """The time on both clocks, for the engine."""
-        return TimeRead(self.now, int(self.now))
+        return TimeRead(self.now, int(self.now + self.unix_offset))
 
     def _process_connections(self) -> None:
         """One tick, in the order of `HttpServer.process_connections`."""
@@ -365,6 +368,12 @@ class MemoryServer(Recorded):
         """Record the reason of the close for the client, and call the callback `close`."""
         self.kernel.record_close(effect)
         return self._application.callbacks.call_close(effect)
+
+    def _perform_work(self, work: Work) -> Event | None:
+        """Do work that has waited for its turn: the end of a connection is recorded then, too."""
+        if isinstance(work, CallClose):
+            return self._call_close(work)
+        return self._application.perform_work(work)
 
     def _log_record(self, effect: Log) -> None:
         """Keep a record in `log`, and write it to its logger."""

@@ -8,16 +8,20 @@ Rules: a seed that breaks a rule is printed with what was seen and, with `--keep
 `seeds/seeds.txt`, which the tests always run. The exit status is 1 if there was one. With `--show
 N` the last N lines of one seed's trace are printed; with `--shrink SEED` the shortest world is
 looked for that breaks the same rule, and, with `--keep`, kept in `seeds/`, which the tests always
-replay.
+replay. `--crowd N` is a world of so many connections; it prints the seed, the commit, and what came
+of it.
 """
 
 import argparse
+import logging
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 from sigil.testing.world import Script, Simulation, Violation, World, read_script
+from sigil.testing.world.crowd import CONNECTIONS, SECONDS, crowd_world
 from sigil.testing.world.shrink import MAX_RUNS, broken_rule_of, shrink
 from sigil.testing.world.trace import canonical
 
@@ -101,6 +105,21 @@ def shrink_seed(seed: int, skip: frozenset[str], is_held_up: bool, is_kept: bool
     return 1
 
 
+def run_crowd(seed: int, connections: int) -> int:
+    """Run a crowd of so many connections, in a part of an hour; 1 if a rule was broken."""
+    logging.disable(logging.CRITICAL)  # its program raises and is slow, which is logged
+    print(f"commit {commit()}, seed {seed}, {connections} connections", flush=True)
+    world = crowd_world(seed, connections, SECONDS * connections / CONNECTIONS)
+    began = time.process_time()
+    violation = broken_rule_of(world)
+    spent, outcome = time.process_time() - began, world.outcome()
+    print(f"{outcome.connections} came in {outcome.seconds:.0f} s, {outcome.answers} answers")
+    print(f"{dict(outcome.statuses)}\n{dict(outcome.reasons)}")
+    print(f"{spent:.1f} s of processor, {world.decisions.tick} ticks, digest {outcome.digest[:16]}")
+    print(violation or "no rule was broken")
+    return 1 if violation else 0
+
+
 def commit() -> str:
     """The commit of the sources, for who wants to see the same."""
     command = ["git", "-C", str(FOLDER), "describe", "--always", "--dirty"]
@@ -155,6 +174,15 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="SEED",
         help="find the shortest world that breaks the rule that this one breaks",
     )
+    parser.add_argument(
+        "--crowd",
+        type=int,
+        nargs="?",
+        const=CONNECTIONS,
+        default=None,
+        metavar="N",
+        help=f"run one world of so many connections (default {CONNECTIONS}) with the seed --first",
+    )
     return parser
 
 
@@ -162,6 +190,8 @@ def main() -> int:
     """Run many worlds, or one; 1 if a rule was broken."""
     options = make_parser().parse_args()
     skip = frozenset(options.skip.split(","))
+    if options.crowd is not None:
+        return run_crowd(options.first, options.crowd)
     if options.shrink is not None:
         return shrink_seed(options.shrink, skip, options.held_up, options.keep)
     if options.show:

@@ -13,19 +13,26 @@ Rules: one seed decides everything. It does not know any test framework.
 """
 
 from .decisions import Script, read_script
+from .faults import ALL_FAULTS, NO_FAULTS, Faults
 from .model import Violation
 from .own_world import OwnWorld
 from .simulation import Outcome, Simulation
 from .users_world import UsersWorld
+from .visitors import Ask, Visitors
 from .world import World
 
 __all__ = [
+    "ALL_FAULTS",
+    "NO_FAULTS",
+    "Ask",
+    "Faults",
     "Outcome",
     "OwnWorld",
     "Script",
     "Simulation",
     "UsersWorld",
     "Violation",
+    "Visitors",
     "World",
     "read_script",
 ]

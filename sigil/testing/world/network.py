@@ -9,12 +9,13 @@ Rules: all randomness comes from the generator that is passed in. A wire carries
 loses none but by a reset. It does not know what the bytes mean.
 """
 
+import errno
 from random import Random
 from typing import NamedTuple
 
 from ...core.conn import Peer
 from ...core.effects import Interest
-from ...core.events import Accepted, Event, Segment
+from ...core.events import DescriptorsExhausted, Event, Segment
 from ...core.limits import Limits
 from ..kernel import Admitted, Kernel, Wire
 
@@ -98,19 +99,27 @@ class UnreliableKernel(Kernel):
         self._rng = rng
         self.is_reliable = False
         """All that is ready is reported at once."""
+        self.hidden_rate = HIDDEN_RATE
+        self.exhausted_rate = 0.0
+        """The probability that a newcomer cannot be accepted, for want of something."""
+        self.exhausted_count = 0
 
     def accept(self, max_count: int, admitted: Admitted = list) -> list[Event]:
-        """The events of some of the new connections."""
-        count = max_count if self.is_reliable else self._rng.randint(0, max_count)
-        events = super().accept(count, admitted)
-        assert all(isinstance(event, Accepted) for event in events)
+        """The events of some of the new connections, perhaps with one that cannot be accepted."""
+        if self.is_reliable or not (self._backlog and max_count):
+            return super().accept(max_count, admitted)
+        events = super().accept(max_count - self._rng.randint(0, max_count), admitted)
+        if self._backlog and self.exhausted_rate and self._rng.random() < self.exhausted_rate:
+            self.exhausted_count += 1
+            events.append(DescriptorsExhausted(self._rng.choice(OUT_OF_RESOURCES)))
         return events
 
     def process_readable_clients(self, limits: Limits) -> list[Event]:
         """The events of some of the ready connections, in some order."""
         ready, rng, hidden = self._ready(), self._rng, []
         if not self.is_reliable:
-            drawn = [(wire, _is_urgent(wire) or rng.random() >= HIDDEN_RATE) for wire in ready]
+            rate = self.hidden_rate
+            drawn = [(wire, _is_urgent(wire) or rng.random() >= rate) for wire in ready]
             hidden = [wire for wire, is_reported in drawn if not is_reported]
             ready = [wire for wire, is_reported in drawn if is_reported]
             rng.shuffle(ready)
@@ -130,6 +139,9 @@ def _is_urgent(wire: Wire) -> bool:
         and bool(wire.interest & Interest.WRITE)
     )
 
+
+OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""What accepting fails with, where a connection waits."""
 
 HIDDEN_RATE = 0.2
 """The probability that a ready connection is not reported in a tick."""

@@ -14,8 +14,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ...core.limits import Limits
+from ...shell.recording.recording import Recording
 from .decisions import Decisions, Script
 from .model import Violation
+from .recordings import recording_of
 from .trace import Trace
 from .traced_server import TracedServer
 
@@ -34,6 +36,12 @@ class Outcome(NamedTuple):
     answers: int = 0
     seconds: float = 0.0
     """How much time has passed on the clock of the server."""
+    statuses: tuple[tuple[int, int], ...] = ()
+    """How many answers there were of each status."""
+    reasons: tuple[tuple[str, int], ...] = ()
+    """How many connections ended for each reason."""
+    violation: Violation | None = None
+    """The rule that was broken, if one was."""
 
 
 class Simulation:
@@ -60,6 +68,7 @@ class Simulation:
             self._run()
         except Violation as violation:
             self.violation = violation
+            violation.args = (f"{violation.args[0]} (seed {self.seed})",)
             raise
         finally:
             self.server.shut_down()
@@ -68,6 +77,10 @@ class Simulation:
     def outcome(self) -> Outcome:
         """What has happened so far, also after a rule was broken."""
         raise NotImplementedError
+
+    def recording(self) -> Recording:
+        """What has happened, as states that can be looked at, compared and searched."""
+        return recording_of(self.server)
 
     def again(self, script: Script) -> "Simulation":
         """This world anew, by other decisions."""

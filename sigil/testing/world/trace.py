@@ -8,6 +8,7 @@ belongs to the interpreter (addresses, the order of a hash table) is left out. I
 the values mean.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -36,9 +37,12 @@ def canonical(value: Any) -> str:
 
 
 class Trace:
-    """A hash over lines about what happened; with `keeps_lines` they can be read in `lines`."""
+    """A hash over lines about what happened; with `keeps_lines` they can be read in `lines`. One
+    that `is_brief` has the kinds of what happened, and not the values: for a great many.
+    """
 
-    def __init__(self, keeps_lines: bool = False) -> None:
+    def __init__(self, keeps_lines: bool = False, is_brief: bool = False) -> None:
+        self._is_brief = is_brief
         self._hash = sha256()
         self.keeps_lines = keeps_lines
         self.lines: list[str] = []
@@ -49,6 +53,15 @@ class Trace:
         self._hash.update(line.encode() + b"\n")
         if self.keeps_lines:
             self.lines.append(line)
+
+    def add_events(self, events: Sequence[Any]) -> None:
+        """Add what the core is given in a call."""
+        if self._is_brief:
+            kinds = " ".join([type(event).__name__ for event in events])
+            self._hash.update(kinds.encode() + b"\n")
+            return
+        for event in events:
+            self.add("event", event)
 
     def digest(self) -> str:
         """The hash of all lines so far, in hexadecimal digits."""

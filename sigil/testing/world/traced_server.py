@@ -40,7 +40,11 @@ Turns: TypeAlias = list[tuple[tuple[Event, ...], tuple[Effect, ...]]]
 """What the core was given in each call, and what it ordered."""
 
 
-def traced(trace: Trace, turns: Turns | None) -> Advance:
+Watching: TypeAlias = Callable[[Server, Sequence[Event], Sequence[Effect]], None]
+"""What looks at the value of the core before a call, what it was given, and what it ordered."""
+
+
+def traced(trace: Trace, turns: Turns | None, watching: Watching | None = None) -> Advance:
     """The core, as a function that adds every event that it is given to a trace, and each call to
     these turns, if there are any.
     """
@@ -48,12 +52,14 @@ def traced(trace: Trace, turns: Turns | None) -> Advance:
     def advance_traced(
         server: Server, events: Sequence[Event], parse: Parse
     ) -> tuple[Server, list[Effect]]:
-        for event in events:
-            trace.add("event", event)
         given = tuple(events)
+        trace.add_events(given)
+        before = server
         server, effects = advance(server, events, parse)
         if turns is not None:
             turns.append((given, tuple(effects)))
+        if watching is not None:
+            watching(before, given, effects)
         return server, effects
 
     return advance_traced
@@ -70,17 +76,21 @@ class TracedServer(MemoryServer):
         rng: Random,
         trace: Trace,
         is_recorded: bool = True,
+        watching: Watching | None = None,
     ) -> None:
         self.trace = trace
         self.network = UnreliableKernel(rng)
         self.turns: Turns | None = [] if is_recorded else None
         """What the core was given in each call, and what it ordered; None if nobody wants that."""
-        super().__init__(handler, limits, callbacks, traced(trace, self.turns), self.network)
+        super().__init__(
+            handler, limits, callbacks, traced(trace, self.turns, watching), self.network
+        )
         self.first = self._engine.snapshot
         """The core's value before the first turn."""
-        self._engine.methods = {
-            kind: self._traced(method) for kind, method in self._engine.methods.items()
-        }
+        if is_recorded:
+            self._engine.methods = {
+                kind: self._traced(method) for kind, method in self._engine.methods.items()
+            }
 
     def _traced(self, method: Callable[[Any], Event | None]) -> Callable[[Any], Event | None]:
         """A method that adds the effect to the trace and then calls this one."""
