@@ -94,6 +94,7 @@ from .shell.questions import (
     http_server_state,
     http_server_subscriber_count,
 )
+from .shell.recording.opening import replay
 from .shell.recording.recorded import http_server_recording
 from .shell.records import document_fields
 from .shell.server import HttpServer
@@ -210,5 +211,6 @@ __all__ = [
     "http_server_ws_close",
     "http_server_ws_send",
     "make_http_server",
+    "replay",
     "static_files",
 ]

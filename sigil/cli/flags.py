@@ -30,6 +30,8 @@ encodings, fits into a gigabyte.
 """
 MAX_WORKERS = 1024
 """Processes that `--workers` may ask for: more than any machine has cores to run them on."""
+SLOW_POLICIES = ("drop", "skip")
+"""What may become of a slow reader."""
 NETWORKS = ("market", "unreliable")
 """The simulated networks of `sigil world`."""
 MAX_SEED = 2**32 - 1
@@ -76,6 +78,7 @@ COMMANDS = {
     "files": "serve the files of a folder, with a page of live figures at /-/",
     "stream": "broadcast every line of standard input to WebSocket and event-stream clients",
     "relay": "publish what another server does: one origin feeds many such edges",
+    "replay": "replay a recording: prove it, read a connection, explain an end, compare a handler",
     "world": "run a simulated network of clients, which follows from a seed; or show it on a page",
 }
 
@@ -86,6 +89,7 @@ _SERVE, _STREAM, _RELAY = ("serve",), ("stream",), ("relay",)
 _WITH_GRACE, _WITH_HISTORY = ("serve", "stream", "relay"), ("stream", "relay")
 _FILES, _FOR_HERE = ("files",), ("demo", "files", "stream", "relay", "world")
 _WORLD, _SHOWN = ("world",), ("world",)
+_REPLAY, _WITH_APP = ("replay",), ("serve", "replay")
 _PATH, _NAME = values.nonempty("path"), values.nonempty("name")
 _PORT = values.number("a port", 0, MAX_PORT)
 _DESCRIPTOR = values.number("a descriptor", 0, MAX_INT)
@@ -103,6 +107,29 @@ FLAGS = (
          "what to serve: a handler, an HttpServer, a WSGI or an ASGI application"),
     Flag("folder", _FILES, "DIR", _PATH,
          "the folder to serve, or a zip"),
+    Flag("recording", _REPLAY, "PATH", _PATH,
+         "the recording; with --check a folder of them"),
+    Flag("--check", _REPLAY, None, None,
+         "replay every recording (*.mcap) in the folder, up to the first that differs",
+         action="store_true"),
+    Flag("--until", _REPLAY, "TURN", values.number("a turn", 0, MAX_INT),
+         "as if the recording had ended behind this turn, which is shown"),
+    Flag("--conn", _REPLAY, "N", values.number("a connection", 0, MAX_INT),
+         "print what passed over connection N"),
+    Flag("--explain", _REPLAY, "N", values.number("a connection", 0, MAX_INT),
+         "print the chain of facts that led to the end of connection N"),
+    Flag("--stats", _REPLAY, None, None,
+         "print the figures of the recording", action="store_true"),
+    Flag("--app", _REPLAY, "module:app", values.target,
+         "give the recorded requests to this handler, and print which answers differ"),
+    Flag("--ignore", _REPLAY, "NAMES", values.names,
+         "header fields that may differ, between commas"),
+    Flag("--limits", _REPLAY, "NAME=VALUE", values.limit,
+         "who would have been ended, and who not, under this limit; may be repeated",
+         action=values.AppendToTuple),
+    Flag("--slow", _REPLAY, None, None,
+         "who would have been ended, and who not, with this policy for slow readers",
+         choices=SLOW_POLICIES),
     Flag("url", _RELAY, "URL", values.origin_url,
          "the stream to publish, such as wss://origin.example/live"),
     Flag("--topics", _RELAY, "NAMES", values.names,
@@ -121,7 +148,7 @@ FLAGS = (
          "the address to listen on"),
     Flag("--port", _ALL, None, _PORT,
          "the port to listen on; 0 picks a free one"),
-    Flag("--app-dir", _SERVE, None, None,
+    Flag("--app-dir", _WITH_APP, None, None,
          "the directory to search for the module first (the current directory)"),
     Flag("--log-level", _ALL, None, None,
          "the least severe messages that are logged to stderr", choices=LOG_LEVELS),
@@ -149,7 +176,7 @@ FLAGS = (
          "the ciphers of TLS 1.2, as OpenSSL writes them"),
     Flag("--tls", ("demo",), None, None,
          "serve over TLS with a certificate that is made on the spot", action="store_true"),
-    Flag("--factory", _SERVE, None, None,
+    Flag("--factory", _WITH_APP, None, None,
          "call module:app without arguments; the result is what is served", action="store_true"),
     Flag("--interface", _SERVE, None, None,
          "what module:app is; auto finds out by its parameters", choices=INTERFACES),

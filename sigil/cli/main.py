@@ -184,6 +184,13 @@ def world(settings: Settings) -> int:
     return run_world(settings, _hosts)
 
 
+def replay(settings: Settings) -> int:
+    """Replay a recording, or a folder of them, and print what is asked of it."""
+    from sigil.cli.recordings import run_replay
+
+    return run_replay(settings)
+
+
 COMMANDS: dict[str, Callable[[Settings], int]] = {
     "serve": serve,
     "demo": demo,
@@ -191,6 +198,7 @@ COMMANDS: dict[str, Callable[[Settings], int]] = {
     "stream": stream,
     "relay": relay,
     "world": world,
+    "replay": replay,
 }
 
 

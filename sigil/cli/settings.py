@@ -82,6 +82,15 @@ class Settings(NamedTuple):
     seed: int = 1
     network: str = "market"
     serve: bool = False
+    recording: str = ""
+    check: bool = False
+    until: int | None = None
+    conn: int | None = None
+    explain: int | None = None
+    stats: bool = False
+    ignore: tuple[str, ...] = ()
+    limits: tuple[tuple[str, object], ...] = ()
+    slow: str | None = None
     given: tuple[str, ...] = ()
     """The fields that were given, sorted: a server that brings settings of its own keeps those that
     were not.
@@ -172,5 +181,6 @@ def read_settings(
     except ValueError as problem:
         parser.error(str(problem))
     return Settings(
-        **given, given=tuple(sorted(given.keys() - {"command", "app", "folder", "url"}))
+        **given,
+        given=tuple(sorted(given.keys() - {"command", "app", "folder", "url", "recording"})),
     )

@@ -10,9 +10,11 @@ found out by whoever uses it. They do not know which flag they are for.
 import argparse
 import math
 import re
+from ast import literal_eval
 from collections.abc import Callable
 from typing import Any
 
+from sigil.core.limits import Limits
 from sigil.core.networks import parse_networks
 
 EVERYWHERE = ("0.0.0.0/0", "::/0", "unix")
@@ -136,6 +138,23 @@ def header(text: str) -> tuple[str, str]:
     if not value.isprintable():
         raise argparse.ArgumentTypeError(f"the value of {name} has a character that no field may")
     return name, value
+
+
+def limit(text: str) -> tuple[str, object]:
+    """A field of `Limits` and its value, of the type that it has there: `NAME=VALUE`."""
+    name, equals, value = text.partition("=")
+    if name not in Limits._fields or not equals:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no NAME=VALUE of a limit, such as max_headers=50"
+        )
+    if isinstance(Limits._field_defaults[name], str):
+        return name, value
+    try:
+        return name, literal_eval(value)
+    except (ValueError, SyntaxError):
+        if value in ("inf", "infinity"):
+            return name, float("inf")
+        raise argparse.ArgumentTypeError(f"{value!r} is no value of Limits.{name}") from None
 
 
 def page_origin(text: str) -> str:
