@@ -87,8 +87,8 @@ COMMANDS = {
 _ALL = tuple(COMMANDS)
 _SERVE, _STREAM, _RELAY = ("serve",), ("stream",), ("relay",)
 _WITH_GRACE, _WITH_HISTORY = ("serve", "stream", "relay"), ("stream", "relay")
-_FILES, _FOR_HERE = ("files",), ("demo", "files", "stream", "relay", "world")
-_WORLD, _SHOWN = ("world",), ("world",)
+_FILES, _FOR_HERE = ("files",), ("demo", "files", "stream", "relay", "replay", "world")
+_WORLD, _SHOWN = ("world",), ("replay", "world")
 _REPLAY, _WITH_APP = ("replay",), ("serve", "replay")
 _PATH, _NAME = values.nonempty("path"), values.nonempty("name")
 _PORT = values.number("a port", 0, MAX_PORT)
@@ -255,6 +255,10 @@ CONTRADICTIONS = (
     ("fd", "uds_mode", "an inherited socket has its permissions already"),
     ("fd", "backlog", "an inherited socket has its backlog already"),
     ("tls", "ssl_certfile", "each says what certificate there is"),
+    *[
+        ("serve", field, "the page shows one recording, and prints nothing")
+        for field in ("check", "conn", "explain", "stats", "app", "limits", "slow")
+    ],
     ("reload", "workers", "there is one process, which is restarted when a file changes"),
     ("reload", "limit_max_requests", "the one ends the server for good, the other starts it again"),
 )

@@ -186,9 +186,13 @@ def world(settings: Settings) -> int:
 
 def replay(settings: Settings) -> int:
     """Replay a recording, or a folder of them, and print what is asked of it."""
-    from sigil.cli.recordings import run_replay
+    from sigil.cli.recordings import open_recording, run_replay
 
-    return run_replay(settings)
+    if not settings.serve:
+        return run_replay(settings)
+    from sigil.cli.replaying import run_page
+
+    return run_page(settings, open_recording(settings.recording, settings.until), _hosts)
 
 
 COMMANDS: dict[str, Callable[[Settings], int]] = {

@@ -1,4 +1,4 @@
-"""`sigil world`, and the page of recordings: a server that shows what another one did.
+"""`sigil world`, and `sigil replay --serve`: a server that shows what another one did.
 
 Theory: the page is a program like `sigil stream`: a handler, a guard of its Host names, and a
 server that answers until a signal. What it shows is handed in.
@@ -8,6 +8,7 @@ means nothing then, and is refused. It does not know what is shown.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sigil import Request, make_http_server
@@ -20,8 +21,9 @@ from sigil.cli.tls import secure
 
 if TYPE_CHECKING:
     from sigil.apps.replay.documents import View
+    from sigil.shell.recording.recording import Recording
 
-USAGE_STATUS = 2
+USAGE_STATUS, UNREADABLE_STATUS = 2, 3
 OF_SERVING = ("host", "port", "uds", "uds_mode", "fd", "backlog", "ssl_certfile", "allow_host")
 """Fields that mean nothing without `--serve`."""
 
@@ -39,6 +41,18 @@ def run_world(settings: Settings, hosts_for: HostsFor) -> int:
     simulations = Simulations(settings.network, settings.seed)
     simulations.view(settings.network, settings.seed)  # before anybody waits for it
     return serve_page(settings, simulations, hosts_for)
+
+
+def run_page(settings: Settings, recording: "Recording", hosts_for: HostsFor) -> int:
+    """Serve the page of a recording; `CommandError` if it cannot be read."""
+    from sigil.apps.replay.documents import make_view
+    from sigil.shell.recording.errors import RecordingError
+
+    try:
+        view = make_view(recording, Path(settings.recording).name)
+    except RecordingError as error:
+        raise CommandError(str(error), UNREADABLE_STATUS) from error
+    return serve_page(settings, lambda request: view, hosts_for)
 
 
 def check_serving(settings: Settings) -> None:

@@ -1,8 +1,11 @@
 """`sigil world` as it is run: it prints what happened, or serves the page of it."""
 
 import json
+from http.client import HTTPConnection
+from pathlib import Path
 
-from tests.support.command import run, running
+from sigil import Request, Response, make_http_server
+from tests.support.command import PATIENCE_SECONDS, run, running
 
 
 def test_a_world_is_run_and_what_happened_is_printed() -> None:
@@ -34,3 +37,29 @@ def test_the_page_of_a_world_is_served() -> None:
         ended = server.end()
     assert ended.status == 0
     assert "open it in a browser; Ctrl-C stops it\n" in ended.out
+
+
+def test_the_page_of_a_recording_is_served(tmp_path: Path) -> None:
+    def app(request: Request) -> Response:
+        return Response.text(request.path)
+
+    server = make_http_server(app, port=0)
+    with server.recording(tmp_path / "run.mcap"), server.serve_in_thread():
+        client = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
+        for path in ("/a", "/b"):
+            client.request("GET", path)
+            client.getresponse().read()
+        client.close()
+    with running("replay", "run.mcap", "--serve", folder=tmp_path) as page:
+        about = json.loads(page.get("/about.json")[1])
+        assert (about["title"], about["connections"]) == ("run.mcap", 1)
+        document = json.loads(page.get(f"/turn.json?turn={about['turns']}&conn=0")[1])
+        texts = [text for _, _, _, text in document["dialogue"]["lines"]]
+        assert any("call the handler: GET '/b'" in text for text in texts)
+        assert json.loads(page.get("/why.json?conn=0")[1])["facts"]
+        assert page.get("/about.json?seed=7")[0] == 200
+    (tmp_path / "broken.mcap").write_bytes(b"<b>no recording")
+    ended = run("replay", "broken.mcap", "--serve", "--port", "0", folder=tmp_path)
+    assert ended.status == 3 and "broken.mcap cannot be read" in ended.err
+    ended = run("replay", "run.mcap", "--serve", "--stats", folder=tmp_path)
+    assert ended.status == 2 and "--serve and --stats cannot be given together" in ended.err

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sigil import CloseReason, Conn
-from sigil.core.views.sentences import Line, effect_line, event_line
+from sigil.core.views.sentences import Line, counted, effect_line, event_line
 from sigil.core.views.story import Sentence, story_of
 
 KEPT_MAX = 2_000
@@ -95,8 +95,22 @@ def _words_of(place: int, turn: Any, effects: Sequence[Any]) -> TurnWords:
             for effect in effects
             if type(effect).__name__ == "CallClose"
         ),
-        tuple((line, effect.members) for effect, line in lines if line.kind == "FanOut"),
+        tuple(
+            (line._replace(text=_to_a_member(effect)), effect.members)
+            for effect, line in lines
+            if line.kind == "FanOut"
+        ),
     )
+
+
+def _to_a_member(effect: Any) -> str:
+    """What a member of a cohort is sent with the others."""
+    last, others = effect.end - 1, len(effect.members) - 1
+    which = (
+        f"message {last:,}" if effect.start == last else f"messages {effect.start:,} to {last:,}"
+    )
+    size, more = counted(len(effect.data), "byte"), counted(others, "other")
+    return f"send {which}, {size}" + (f", as to {more} that keep up" if others else "")
 
 
 def _logged(turn: int, effect: Any) -> list[Any] | None:

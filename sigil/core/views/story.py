@@ -27,7 +27,17 @@ from ..effects import (
     LogLevel,
     Reject,
 )
-from ..events import Accepted, Event, FanOutStalled, Publish, Received, Stalled, Stop
+from ..events import (
+    Accepted,
+    Event,
+    FanOutStalled,
+    HandlerFailed,
+    HandlerReturned,
+    Publish,
+    Received,
+    Stalled,
+    Stop,
+)
 from .sentences import bounded, counted, quoted
 
 EVICTIONS: Final = frozenset(
@@ -67,6 +77,7 @@ def story_of(events: Sequence[Event], effects: Sequence[Effect]) -> tuple[Senten
         *_published(events, effects),
         *_few(_opened(effects), "clients subscribe"),
         *_few(_asked(effects), "clients ask"),
+        *_few(_answered(events), "clients are answered"),
         *_few(_came(events, effects), "clients connect"),
         *_few(_received(events), "clients sent something"),
         *_stops(events),
@@ -162,6 +173,21 @@ def _asked(effects: Sequence[Effect]) -> list[Sentence]:
             words = f"{_named(conn)} asks: {first.method} {quoted(first.target)}"
             more = f" and {len(one.requests) - 1:,} more" if len(one.requests) > 1 else ""
             found.append(Sentence("asked", conn, f"{words}{more}."))
+    return found
+
+
+def _answered(events: Sequence[Event]) -> list[Sentence]:
+    """Who is answered by the handler, or not as it was meant."""
+    found = []
+    for event in events:
+        if isinstance(event, HandlerReturned):
+            statuses = sorted({response.status for response in event.responses})
+            words = " and ".join(map(str, statuses[:ALIKE_MAX]))
+            conn = event.ticket.conn
+            found.append(Sentence("asked", conn, f"{_named(conn)} is answered: {words}."))
+        elif isinstance(event, HandlerFailed):
+            conn = event.ticket.conn
+            found.append(Sentence("warning", conn, f"The handler fails: {event.status}."))
     return found
 
 

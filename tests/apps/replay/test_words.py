@@ -54,7 +54,7 @@ def test_a_member_of_a_cohort_is_sent_what_the_cohort_is() -> None:
     last = len(recording.turns)
     sent = [found.of(turn, Conn(1, 1)) for turn in range(1, last + 1)]
     (line,) = [line for lines in sent for line in lines if line.kind == "FanOut"]
-    assert line.text == "3 clients of a cohort are sent 6 bytes: 1 message"
+    assert line.text == "send message 0, 6 bytes, as to 2 others that keep up"
     assert not any(found.of(turn, Conn(9, 9)) for turn in range(1, last + 1))
 
 

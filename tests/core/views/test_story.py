@@ -21,6 +21,8 @@ from sigil.core.effects import (
 from sigil.core.events import (
     Accepted,
     FanOutStalled,
+    HandlerFailed,
+    HandlerReturned,
     InputRead,
     Publish,
     Received,
@@ -30,6 +32,7 @@ from sigil.core.events import (
 )
 from sigil.core.http.headers import Headers
 from sigil.core.http.request import Request
+from sigil.core.http.response import Response
 from sigil.core.views.story import SENTENCES_MAX, story_of
 from tests.support.core_broadcasts import NEWS
 
@@ -74,6 +77,18 @@ def test_who_comes_and_asks() -> None:
         ("came", A, "192.0.2.1:80 connects: it is connection 5."),
         ("warning", None, "192.0.2.2:80 is rejected."),
         ("quiet", A, "3 bytes from connection 5."),
+    ]
+
+
+def test_who_is_answered() -> None:
+    answers = (Response.text("a"), Response.error(404), Response.text("b"))
+    returned, failed = (
+        HandlerReturned(Ticket(A, 0), answers),
+        HandlerFailed(Ticket(B, 0), 500, "", ""),
+    )
+    assert story(returned, failed) == [
+        ("asked", A, "Connection 5 is answered: 200 and 404."),
+        ("warning", B, "The handler fails: 500."),
     ]
 
 
