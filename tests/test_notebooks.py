@@ -232,6 +232,13 @@ CLAIMS = {
         "assert max(behind) <= WINDOW // PACE + 4",
         "assert max(newest.waiting) <= 2 * (SIZE + 2)",
     ),
+    "06_your_own_world": (
+        'assert dict(outcome.reasons) == {"PEER_CLOSED": 10, "WS_PEER_CLOSED": 10}',
+        'assert found is not None and "counted" in str(found)',
+        "assert end.reason is not CloseReason.WS_PEER_CLOSED",
+        "assert broken(Room, NO_FAULTS, 3) == []",
+        'assert counts["resets"] > 0 and counts["dead"] > 0',
+    ),
 }
 """What the others claim, among other things."""
 
