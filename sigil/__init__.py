@@ -95,7 +95,7 @@ from .shell.questions import (
     http_server_subscriber_count,
 )
 from .shell.recording.opening import replay
-from .shell.recording.recorded import http_server_recording
+from .shell.recording.recorded import http_server_recorder, http_server_recording
 from .shell.records import document_fields
 from .shell.server import HttpServer
 from .shell.staging import (
@@ -178,6 +178,7 @@ __all__ = [
     "http_server_port",
     "http_server_position",
     "http_server_printf",
+    "http_server_recorder",
     "http_server_recording",
     "http_server_reload_tls",
     "http_server_retained",

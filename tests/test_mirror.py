@@ -49,6 +49,7 @@ ELSEWHERE = {
     "shell/recording/names": "tests/shell/recording/test_reader.py",
     "core/trace/answers": "tests/shell/recording/test_handling.py",
     "core/trace/variant": "tests/core/trace/test_what_if.py",
+    "core/trace/server_mask": "tests/core/trace/test_redactor.py",
     "core/trace/about": "tests/shell/recording/test_reader.py",
     "core/server/extra_timers": "tests/core/connection/test_control_requests.py",
     "core/control": "tests/core/connection/test_control_requests.py",

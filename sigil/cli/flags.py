@@ -90,6 +90,7 @@ _WITH_GRACE, _WITH_HISTORY = ("serve", "stream", "relay"), ("stream", "relay")
 _FILES, _FOR_HERE = ("files",), ("demo", "files", "stream", "relay", "replay", "world")
 _WORLD, _SHOWN = ("world",), ("replay", "world")
 _REPLAY, _WITH_APP = ("replay",), ("serve", "replay")
+_RECORDED = ("serve", "demo", "files", "stream")
 _PATH, _NAME = values.nonempty("path"), values.nonempty("name")
 _PORT = values.number("a port", 0, MAX_PORT)
 _DESCRIPTOR = values.number("a descriptor", 0, MAX_INT)
@@ -154,6 +155,10 @@ FLAGS = (
          "the least severe messages that are logged to stderr", choices=LOG_LEVELS),
     Flag("--access-log", _ALL, None, None,
          "log each request to stderr", action=argparse.BooleanOptionalAction),
+    Flag("--record", _RECORDED, "FILE", _PATH,
+         "record every turn to this file, '{pid}' in its name is the process"),
+    Flag("--redact", _RECORDED, "NAMES", values.names,
+         "what is made unreadable in it, between commas: header fields, 'body', 'messages'"),
     Flag("--uds", _ALL, "PATH", _PATH,
          "listen on a Unix socket at this path instead of an address"),
     Flag("--uds-mode", _ALL, "OCTAL", values.mode,

@@ -29,6 +29,7 @@ from sigil import __version__, make_http_server
 from sigil.apps.terminal import CommandError, print_error, print_line
 from sigil.cli.listening import Listeners, announce, listening, opened, place_of
 from sigil.cli.logging_setup import set_up_logging
+from sigil.cli.recording import recorded
 from sigil.cli.serving import make_service, run, run_for, stop_on_signals
 from sigil.cli.settings import Settings, read_settings
 from sigil.cli.tls import MADE, context_of, reload_certificates, secure
@@ -100,7 +101,7 @@ def demo(settings: Settings) -> int:
     time.sleep(live.seconds_until_due())
     live.recorder.refresh()
     stop_on_signals(server.stop)
-    with listening(settings, place_of(settings)) as listeners:
+    with listening(settings, place_of(settings)) as listeners, recorded(server, settings):
         guard.hosts = _hosts(settings, listeners)
         server.listen(listeners, shared=settings.fd is not None)
         print_line("open it in a browser; Ctrl-C stops it")
@@ -135,7 +136,7 @@ def stream(settings: Settings) -> int:
         grace_seconds=settings.timeout_graceful_shutdown,
     )
     stop_on_signals(loop.stop)
-    with listening(settings, place_of(settings)) as listeners:
+    with listening(settings, place_of(settings)) as listeners, recorded(server, settings):
         guard.hosts = _hosts(settings, listeners)
         server.listen(listeners, shared=settings.fd is not None)
         print_line("open it in a browser; Ctrl-C stops it")
@@ -162,7 +163,7 @@ def files(settings: Settings) -> int:
     server = make_http_server(app, host=settings.host, port=settings.port)
     secure(server, settings)
     stop_on_signals(server.stop)
-    with listening(settings, place_of(settings)) as listeners:
+    with listening(settings, place_of(settings)) as listeners, recorded(server, settings):
         guard.hosts = _hosts(settings, listeners)
         server.listen(listeners, shared=settings.fd is not None)
         print_line("open it in a browser, figures are at /-/; Ctrl-C stops it")

@@ -34,6 +34,7 @@ from sigil.apps.terminal import CommandError
 from sigil.cli.find_app import APP_STATUS, App, load_app, summary
 from sigil.cli.interfaces import chosen_interface, handler_of, is_asynchronous
 from sigil.cli.listening import Listeners, Place, place_of
+from sigil.cli.recording import recorded
 from sigil.cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def run(
             await http_server_serve(server)
 
     server.listen(listeners, shared=shared)
-    with _starting(server, settings.app, serves):
+    with recorded(server, settings), _starting(server, settings.app, serves):
         if service.new_loop is not None:
             _run_in_asyncio(serve(), service.new_loop)
         else:
@@ -242,7 +243,7 @@ def run_for(parent: "Parent", service: Service, listeners: Listeners, settings: 
     server = service.server
     pause = ACCEPT_PAUSE_SECONDS if settings.workers > 1 else 0.0
     server.listen(listeners, others_accept=parent.others_go_on, pause=pause)
-    with _starting(server, settings.app, parent.report_serving):
+    with recorded(server, settings), _starting(server, settings.app, parent.report_serving):
         if service.new_loop is not None:
             _run_in_asyncio(http_server_serve(server), service.new_loop)
         else:

@@ -36,6 +36,8 @@ class Settings(NamedTuple):
     app_dir: str = ""
     log_level: str = "info"
     access_log: bool = True
+    record: str = ""
+    redact: tuple[str, ...] = ()
     uds: str = ""
     uds_mode: int = UNIX_SOCKET_MODE
     fd: int | None = None

@@ -48,6 +48,10 @@ Masks: TypeAlias = Mapping[type, Callable[[Any], Any]]
 NO_MASKS: Final[Masks] = MappingProxyType({})
 
 
+Hide: TypeAlias = Callable[[bytes], bytes]
+"""What is written in the place of bytes, as long as they are."""
+
+
 class PlainError(ValueError):
     """A plain structure that is not one of a value that is known here."""
 
@@ -66,11 +70,11 @@ def tables() -> dict[str, list[list[str]]]:
 class Flattener:
     """Makes plain structures, in which each record stands once."""
 
-    def __init__(self, masks: Masks = NO_MASKS) -> None:
+    def __init__(self, masks: Masks = NO_MASKS, hide: Hide | None = None) -> None:
         self._seen: dict[int, int] = {}
         self._kept: list[Any] = []
         """What was seen, so that no other object comes to have its identity."""
-        self._masks = masks
+        self._masks, self._hide = masks, hide
 
     def plain(self, value: Any) -> Plain:
         """The plain structure of a value."""
@@ -93,13 +97,16 @@ class Flattener:
 
     def _bytes(self, value: bytes) -> Plain:
         """Bytes, or a reference to them: a message that needs no encoding is its plain frame."""
+        shown = value
+        if self._hide is not None:
+            shown = self._hide(value)
         if len(value) < SHARED_BYTES_MIN:
-            return value
+            return shown
         seen = self._seen.get(id(value))
         if seen is not None:
             return (SAME, seen)
         self._remember(value)
-        return value
+        return shown
 
     def _remember(self, value: Any) -> None:
         """Let what comes later refer to this."""
@@ -166,11 +173,11 @@ def _plain_int(value: int) -> Plain:
     return value if LEAST_INT <= value <= GREATEST_INT else (BIG_INT, f"{value:x}")
 
 
-def flatten(value: Any, masks: Masks = NO_MASKS) -> Plain:
+def flatten(value: Any, masks: Masks = NO_MASKS, hide: Hide | None = None) -> Plain:
     """The plain structure of a value; the record of a class that is in `masks` is written as what
-    that makes of it.
+    that makes of it, and bytes as what `hide` makes of them.
     """
-    return Flattener(masks).plain(value)
+    return Flattener(masks, hide).plain(value)
 
 
 # -- and back --------------------------------------------------------------------------------------

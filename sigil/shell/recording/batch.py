@@ -61,6 +61,15 @@ class Batch:
         self.begun = self.begun or at
         self.ended = at
 
+    def copy(self) -> "Batch":
+        """A batch of the same turns, to which more can be added."""
+        other = Batch(self.start, self.is_joined, self.missed)
+        other.last, other.count = self.last, self.count
+        other.begun, other.ended, other.size = self.begun, self.ended, self.size
+        other.parts = self.parts[:]
+        other.index = {channel: places[:] for channel, places in self.index.items()}
+        return other
+
     def content(self) -> bytes:
         """All messages, one behind the other."""
         return b"".join(self.parts)

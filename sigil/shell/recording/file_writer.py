@@ -25,7 +25,8 @@ from typing import NamedTuple
 from ...core.effects import SERVER_LOG
 from ...core.server.state import Server
 from ...core.trace.about import About
-from ...core.trace.plain import NO_MASKS, Masks, flatten
+from ...core.trace.plain import flatten
+from ...core.trace.turn import Plain
 from ..program.logs import write_log
 from .batch import GAPS, LAG, STATS, Batch
 from .channels import lag_json, stats_json
@@ -68,10 +69,12 @@ class FileWriter:
         names: FileNames,
         about: Callable[[], About],
         rotation: Rotation = NO_ROTATION,
-        masks: Masks = NO_MASKS,
+        flatten: Callable[[Server], Plain] = flatten,
         max_pending_len: int = MAX_PENDING_LEN,
     ) -> None:
-        self._names, self._about, self._rotation, self._masks = names, about, rotation, masks
+        self._names, self._about, self._rotation = names, about, rotation
+        self._flatten = flatten
+        """Makes a server a plain structure, without what is redacted."""
         self._max_pending_len = max_pending_len
         self._flush: Callable[[], None] = _nothing
         """Has what is growing handed over."""
@@ -87,6 +90,8 @@ class FileWriter:
         self._opened_at = 0.0
         self._figures_at = 0
         self._is_troubled = False
+        self.trouble = ""
+        """Why turns are missing, if some are."""
         self._is_ending = False
         self.path = names.next()
         """The file that is written."""
@@ -139,9 +144,10 @@ class FileWriter:
                 self._queue.clear()
                 is_ending = self._is_ending and not batches
             for batch in batches:
+                length = batch.size  # figures are added to it
                 self._write(batch)
                 with self._changed:
-                    self._pending_len -= batch.size
+                    self._pending_len -= length
             if is_ending:
                 return
             if not self._is_ending:
@@ -180,7 +186,7 @@ class FileWriter:
         recording goes on.
         """
         gap = Batch(batch.start, True)
-        data = self._pack((batch.missed, flatten(batch.start, self._masks)))
+        data = self._pack((batch.missed, self._flatten(batch.start)))
         gap.add(GAPS, 0, batch.begun, data)
         return gap
 
@@ -199,6 +205,7 @@ class FileWriter:
 
     def _log_gap(self, why: str) -> None:
         """Log that turns are not recorded."""
+        self.trouble = why
         text = "recording to %s has a gap: %s"
         write_log(_LOG, logging.ERROR, text, self.path, why)
 
@@ -221,7 +228,7 @@ class FileWriter:
         file = self._file
         assert file is not None
         if not self._is_begun:
-            packed = self._pack(flatten(batch.start, self._masks))
+            packed = self._pack(self._flatten(batch.start))
             file.begin(self._about(), batch.start, packed, batch.begun)
             self._is_begun = batch.is_joined = True
         return file

@@ -9,21 +9,56 @@ order. It does not know how turns are written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from os import PathLike
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..control import Controlling
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ...core.close_reasons import CloseReason
     from ...core.limits import Limits
+    from ...core.server.state import Server
     from ...core.trace.about import About
+    from ...core.trace.redactor import Redactor
+    from ...core.trace.turn import Plain
     from ..loop.engine import Advance, Engine
+    from .recent import RecentTurns
     from .turn_recorder import TurnRecorder
+
+
+BATCH_LEN, BATCHES = 2**20, 16
+"""What is kept in memory is dropped in pieces: a sixteenth of all, or a mebibyte."""
+
+
+class Parts(NamedTuple):
+    """What a recording is made with: what it says about itself, what makes a server a plain
+    structure, what redacts its turns.
+    """
+
+    about: Callable[[], About]
+    flatten: Callable[[Server], Plain]
+    redactor: Redactor | None
+
+
+def _parts_of(redact: Sequence[str] | str) -> Parts:
+    """What a recording is made with that redacts this; `a,b` is `["a", "b"]`."""
+    from ...core.trace.plain import flatten
+    from ...core.trace.redaction import redaction_of
+    from ...core.trace.redactor import Redactor
+    from .about_text import about_now
+
+    asked = tuple(redact.split(",") if isinstance(redact, str) else redact)
+    redaction = redaction_of(asked)
+    if redaction is None:
+        return Parts(partial(about_now, ()), flatten, None)
+    redactor = Redactor(redaction)
+    return Parts(partial(about_now, asked), redactor.flatten, redactor)
 
 
 class Recorded(Controlling):
@@ -42,7 +77,7 @@ class Recorded(Controlling):
         self,
         path: str | PathLike[str],
         *,
-        redact: Sequence[str] = (),
+        redact: Sequence[str] | str = (),
         max_len: int | None = None,
         max_seconds: float | None = None,
         keep: int | None = None,
@@ -60,18 +95,15 @@ class Recorded(Controlling):
         RecordingError if the file cannot be written; ModuleNotFoundError without the packages of
         `sigil-http[record]`.
         """
-        from .about_text import about_now
         from .file_writer import FileWriter, Rotation
         from .names import FileNames
         from .turn_recorder import TurnRecorder
 
-        def about() -> About:
-            return about_now(tuple(redact))
-
+        parts = _parts_of(redact)
         rotation = Rotation(max_len, max_seconds, keep)
         names = FileNames(path, rotation != Rotation())
-        writer = FileWriter(names, about, rotation)
-        recorder = TurnRecorder(writer.take)
+        writer = FileWriter(names, parts.about, rotation, parts.flatten)
+        recorder = TurnRecorder(writer.take, parts.redactor)
         writer.flush_with(recorder.flush)
         self._begin_recorder(recorder)
         try:
@@ -79,6 +111,44 @@ class Recorded(Controlling):
         finally:
             self._end_recorder(recorder)
             writer.end(self._engine.snapshot)
+
+    @contextmanager
+    def recorder(
+        self,
+        seconds: float = 60.0,
+        *,
+        redact: Sequence[str] | str = (),
+        max_len: int = 64 * 2**20,
+        path: str | PathLike[str] | None = None,
+        reasons: Sequence[CloseReason] = (),
+        on_error: bool = True,
+        pause: float = 60.0,
+    ) -> Iterator[RecentTurns]:
+        """Keep the turns of the last `seconds` in memory while the block runs, `max_len` bytes at
+        most; `.write(path)` of what the block is given writes them, from any thread.
+
+        With a `path` they are written by themselves when a connection ends for one of `reasons`,
+        and, unless `on_error` is false, when a handler raises: at most once in `pause` seconds.
+        `{number}` in the path is the number of the file.
+
+        ModuleNotFoundError without the packages of `sigil-http[record]`.
+        """
+        from .recent import RecentTurns
+        from .turn_recorder import TurnRecorder
+
+        parts = _parts_of(redact)
+        recent = RecentTurns(seconds, max_len, parts.about, parts.flatten)
+        if path is not None:
+            recent.write_when(path, reasons, on_error, pause)
+        batch_len = max(1, min(BATCH_LEN, max_len // BATCHES))
+        recorder = TurnRecorder(recent.take, parts.redactor, recent.look, batch_len)
+        recent.belongs_to(recorder)
+        self._begin_recorder(recorder)
+        try:
+            yield recent
+        finally:
+            self._end_recorder(recorder)
+            recent.end()
 
     def _begin_recorder(self, recorder: TurnRecorder) -> None:
         """Let a recorder have every turn from now on."""
@@ -104,3 +174,4 @@ class Recorded(Controlling):
 
 
 http_server_recording = Recorded.recording
+http_server_recorder = Recorded.recorder

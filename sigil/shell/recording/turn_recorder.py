@@ -23,6 +23,7 @@ from ...core.effects import ERROR_LOG, CallClose, Effect
 from ...core.events import Event
 from ...core.server.state import Server
 from ...core.trace.events import events_fields
+from ...core.trace.redactor import Redactor
 from ...core.trace.summary import summaries_of
 from ..loop.engine import Advance
 from ..program.logs import write_text
@@ -41,8 +42,17 @@ FLUSH_NS = 1_000_000_000
 class TurnRecorder:
     """Adds turns to batches, and gives each that is full to `take`."""
 
-    def __init__(self, take: Callable[[Batch], None], batch_len: int = CHUNK_LEN) -> None:
+    def __init__(
+        self,
+        take: Callable[[Batch], None],
+        redactor: Redactor | None = None,
+        look: Callable[[Sequence[Event], Sequence[Effect]], None] | None = None,
+        batch_len: int = CHUNK_LEN,
+    ) -> None:
         self._take = take
+        self._redactor = redactor
+        self._look = look
+        """Is shown each turn that was added."""
         self._batch_len = batch_len
         self._pack = packer()
         self._lock = Lock()
@@ -75,10 +85,14 @@ class TurnRecorder:
                 return
             try:
                 self._add(before, events, after, effects)
+                is_added = True
             except Exception as error:
+                is_added = False
                 self._lost += 1
                 self._last = None
                 self._fail(error)
+        if self._look is not None and is_added:
+            self._look(events, effects)
 
     def _fail(self, error: Exception) -> None:
         """Log the first turn that could not be written down."""
@@ -94,7 +108,10 @@ class TurnRecorder:
         batch, now = self._batch, time_ns()
         if batch is None or before is not self._last:
             batch = self._begin(before)
-        data = self._pack((events_fields(events), summaries_of(effects)))
+        redactor = self._redactor
+        if redactor is not None:
+            events = redactor.events(before, events)
+        data = self._pack((events_fields(events), summaries_of(effects, redactor is None)))
         self._count += 1
         batch.add(TURNS, self._count, now, data)
         batch.count += 1
@@ -133,6 +150,11 @@ class TurnRecorder:
         with self._lock:
             if self._batch is not None and time_ns() - self._batch.begun >= FLUSH_NS:
                 self._hand_over()
+
+    def hand_over(self) -> None:
+        """Give away what there is, and go on."""
+        with self._lock:
+            self._hand_over()
 
     def end(self) -> None:
         """Give away what there is, and add nothing more."""

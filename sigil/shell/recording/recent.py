@@ -1,0 +1,151 @@
+"""The last turns of a server in memory, which are written when something has happened.
+
+Theory: what led to a fault is wanted afterwards, when nobody has recorded. So the turns of the last
+minute are kept as they would be written, in batches, each with the server at its beginning, which
+shares most of its memory with the others. When the fault comes they are a recording of the past.
+
+Rules: a batch is dropped when it is older than was asked for, or when all together have more bytes
+than are allowed; what is left begins with a server of its own. Files are written by the thread that
+has them written; one that a turn asks for is written behind that turn, by a thread of its own, and
+no more than one in `pause` seconds. It does not know why anybody wants them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from threading import Lock, Thread
+from time import monotonic
+
+from ...core.effects import SERVER_LOG, CallClose, Effect
+from ...core.events import Event, HandlerFailed
+from ...core.server.state import Server
+from ...core.trace.about import About
+from ...core.trace.turn import Plain
+from ..program.logs import write_log
+from .batch import Batch
+from .errors import RecordingError
+from .file_writer import FileWriter
+from .names import FileNames
+from .turn_recorder import TurnRecorder
+
+_LOG = logging.getLogger(SERVER_LOG)
+
+MAX_LEN = 64 * 2**20
+"""Bytes of turns that are kept: a minute of some ten thousand requests a second."""
+PAUSE_SECONDS = 60.0
+"""A server that fails all the time writes a file in so many seconds, and not one each time."""
+
+
+class RecentTurns:
+    """The turns of the last seconds. `write(path)` writes them."""
+
+    def __init__(
+        self,
+        seconds: float,
+        max_len: int,
+        about: Callable[[], About],
+        flatten: Callable[[Server], Plain],
+    ) -> None:
+        self._seconds, self._max_len = seconds, max_len
+        self._about, self._flatten = about, flatten
+        self._lock = Lock()
+        self._batches: deque[Batch] = deque()
+        self._len = 0
+        self._recorder: TurnRecorder | None = None
+        self._path: str | PathLike[str] | None = None
+        self._names: FileNames | None = None
+        self._reasons: frozenset[int] = frozenset()
+        self._on_error = False
+        self._pause = PAUSE_SECONDS
+        self._written_at = -PAUSE_SECONDS
+        self._threads: list[Thread] = []
+
+    def belongs_to(self, recorder: TurnRecorder) -> None:
+        """Have the batches of this recorder."""
+        self._recorder = recorder
+
+    def write_when(
+        self,
+        path: str | PathLike[str],
+        reasons: Sequence[int],
+        on_error: bool,
+        pause: float,
+    ) -> None:
+        """Write a file when a connection ends for one of these reasons, or when user code raises;
+        `{number}` in its path is the number of the file.
+        """
+        self._names = FileNames(path)
+        self._reasons, self._on_error = frozenset(map(int, reasons)), on_error
+        self._pause, self._written_at = pause, monotonic() - pause
+
+    # -- what the recorder calls -------------------------------------------------------------------
+
+    def take(self, batch: Batch) -> None:
+        """Keep a batch, and drop those that are too old or too many."""
+        with self._lock:
+            self._batches.append(batch)
+            self._len += batch.size
+            oldest = batch.ended - int(self._seconds * 1e9)
+            while len(self._batches) > 1 and (
+                self._batches[0].ended < oldest or self._len > self._max_len
+            ):
+                self._len -= self._batches.popleft().size
+
+    def look(self, events: Sequence[Event], effects: Sequence[Effect]) -> None:
+        """Write a file behind a turn in which something has happened that asks for it."""
+        if self._names is None or monotonic() - self._written_at < self._pause:
+            return
+        for effect in effects:
+            if type(effect) is CallClose and effect.reason in self._reasons:
+                self._write_soon(f"a connection was closed: {effect.reason.name}")
+                return
+        if self._on_error and HandlerFailed in map(type, events):
+            self._write_soon("user code has raised")
+
+    def _write_soon(self, why: str) -> None:
+        """Write a file in a thread of its own."""
+        assert self._names is not None
+        self._written_at = monotonic()
+        thread = Thread(target=self._write_and_log, args=(self._names.next(), why))
+        self._threads.append(thread)
+        thread.start()
+
+    def _write_and_log(self, path: Path, why: str) -> None:
+        """Write a file, and log that, or what is wrong."""
+        try:
+            self.write(path)
+            write_log(_LOG, logging.WARNING, "the last turns were written to %s: %s", path, why)
+        except RecordingError as error:
+            write_log(_LOG, logging.ERROR, "the last turns were not written: %s", error)
+
+    # -- what a program calls ----------------------------------------------------------------------
+
+    def write(self, path: str | PathLike[str]) -> Path:
+        """The path of the recording that was written, of what has happened in the last seconds; may
+        be called from any thread. RecordingError if it cannot be written, or if nothing has
+        happened.
+        """
+        if self._recorder is not None:
+            self._recorder.hand_over()
+        with self._lock:
+            batches = list(self._batches)
+        if not batches:
+            raise RecordingError("there is nothing to write: no turn was recorded yet")
+        writer = FileWriter(
+            FileNames(path), self._about, flatten=self._flatten, max_pending_len=2 * self._max_len
+        )
+        for batch in batches:
+            writer.take(batch.copy())
+        writer.end(batches[-1].last)
+        if writer.trouble:
+            raise RecordingError(f"a recording cannot be written to {path}: {writer.trouble}")
+        return writer.path
+
+    def end(self) -> None:
+        """Wait for what is being written."""
+        for thread in self._threads:
+            thread.join()

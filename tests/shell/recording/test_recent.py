@@ -1,0 +1,93 @@
+"""The last turns of a server are kept in memory, and written when they are wanted."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from sigil import CloseReason, Request, Response
+from sigil.shell.recording.reader import RecordingError, read_recording
+from sigil.testing import Client
+from tests.support.replaying import replayed
+
+
+def app(request: Request) -> Response:
+    """Answers, or raises."""
+    if request.path == "/raise":
+        raise LookupError("as asked")
+    return Response.text("hello")
+
+
+def test_they_are_written_by_hand(tmp_path: Path) -> None:
+    client = Client(app)
+    with client.server.recorder() as recent:
+        for _ in range(3):
+            client.get("/")
+        path = recent.write(tmp_path / "a.mcap")
+        last = client.state
+        again = recent.write(tmp_path / "b.mcap")
+    assert replayed(read_recording(path)) == last
+    assert list(read_recording(again).turns) == list(read_recording(path).turns)
+
+
+def test_nothing_is_nothing_to_write(tmp_path: Path) -> None:
+    with (
+        Client(app).server.recorder() as recent,
+        pytest.raises(RecordingError, match="nothing to write"),
+    ):
+        recent.write(tmp_path / "a.mcap")
+
+
+def test_they_are_bounded_in_bytes_and_what_is_left_replays(tmp_path: Path) -> None:
+    client = Client(app)
+    with client.server.recorder(max_len=40_000) as recent:
+        for number in range(200):
+            client.get(f"/{number}" + "a" * 400)
+        assert sum(batch.size for batch in recent._batches) <= 40_000
+        parts = read_recording(recent.write(tmp_path / "a.mcap"))
+        last = client.state
+    assert parts.first.totals.accepted > 0
+    assert replayed(parts) == last
+
+
+def test_they_are_bounded_in_time(tmp_path: Path) -> None:
+    client = Client(app)
+    with client.server.recorder(seconds=0.0, max_len=16_000) as recent:
+        for number in range(200):
+            client.get(f"/{number}")
+        assert len(recent._batches) <= 2
+
+
+def test_a_handler_that_raises_has_them_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Client(app, raise_errors=False)
+    with (
+        caplog.at_level(logging.WARNING),
+        client.server.recorder(path=tmp_path / "{number}.mcap", pause=3_600),
+    ):
+        client.get("/")
+        assert client.get("/raise").status == 500
+        assert client.get("/raise").status == 500
+    assert [path.name for path in tmp_path.iterdir()] == ["0001.mcap"]
+    replayed(read_recording(tmp_path / "0001.mcap"))
+    assert "user code has raised" in caplog.text
+
+
+def test_a_reason_has_them_written(tmp_path: Path) -> None:
+    client = Client(app)
+    reasons = [CloseReason.BAD_REQUEST]
+    with client.server.recorder(path=tmp_path / "a.mcap", reasons=reasons):
+        connection = client.connect()
+        connection.send(b"this is no request\r\n\r\n")
+        client.advance(60)
+    parts = read_recording(tmp_path / "a.mcap")
+    replayed(parts)
+    assert len(parts.turns) > 0
+
+
+def test_what_cannot_be_written_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    client = Client(app, raise_errors=False)
+    with client.server.recorder(path=tmp_path / "nowhere" / "a.mcap"):
+        client.get("/raise")
+    assert "the last turns were not written: a recording cannot be written" in caplog.text
