@@ -147,6 +147,11 @@ class ClientLimits(NamedTuple):
     """Threads that ask for the addresses of hosts, which the operating system does not do without
     waiting. Beyond this, hosts wait for one.
     """
+    max_abandoned_resolver_threads: int = 64
+    """Threads beside these that still ask for a host which nobody waits for any more: they cannot
+    be stopped, and hosts of which nothing is ever known are not to keep others from having a
+    thread. Beyond this they do.
+    """
 
     max_read_len: int = 65_536
     """Bytes that are read of one connection at once, so that the others have their turn."""

@@ -90,7 +90,12 @@ class ClientLoop:
         except BaseException:
             self._poller.close()
             raise
-        resolver = Resolver(limits.max_resolver_threads, self._mailbox.put, lookup)
+        resolver = Resolver(
+            limits.max_resolver_threads,
+            self._mailbox.put,
+            lookup,
+            limits.max_abandoned_resolver_threads,
+        )
         self.sockets = Sockets(self._poller, resolver)
         self._receivers: dict[int, Receiver] = {}
         self._protocols = Protocols(self)

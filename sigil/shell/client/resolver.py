@@ -5,9 +5,11 @@ as a network is slow. So it is called in threads, a few at most, that are starte
 asked for and end when none has been for a while.
 
 Rules: who asks for a host that is being looked up waits for the same answer, so that a host that
-takes long has one thread and not all of them. Nothing here blocks but those threads, which are
-daemons: a program that ends does not wait for them. An answer is given to `report`, which any
-thread may call. It does not know connections: they are numbers.
+takes long has one thread and not all of them. A thread whose host nobody waits for any more, since
+a deadline has passed, cannot be stopped: it is abandoned, and another one may take its place; so
+hosts of which nothing is ever known hold up others no longer than a deadline. Nothing here blocks
+but those threads, which are daemons: a program that ends does not wait for them. An answer is given
+to `report`, which any thread may call. It does not know connections: they are numbers.
 """
 
 import os
@@ -43,12 +45,19 @@ def look_up(host: str, port: int) -> tuple[Address, ...]:
 
 
 class Resolver:
-    """Up to `max_threads` threads that look hosts up, and `report` what they found."""
+    """Up to `max_threads` threads that look hosts up, and `report` what they found; beside them up
+    to `max_abandoned` whose answers nobody waits for.
+    """
 
     def __init__(
-        self, max_threads: int, report: Callable[[Answer], object], lookup: Lookup = look_up
+        self,
+        max_threads: int,
+        report: Callable[[Answer], object],
+        lookup: Lookup = look_up,
+        max_abandoned: int = 0,
     ) -> None:
         self._max_threads = max_threads
+        self._max_abandoned = max_abandoned
         self._report = report
         self._lookup = lookup
         self._begin()
@@ -58,6 +67,10 @@ class Resolver:
         self._lock = threading.Lock()
         self._asking: dict[_Question, list[int]] = {}
         """The connections that wait for what is being asked, or will be."""
+        self._running: set[_Question] = set()
+        """Those that a thread is asking for, and that were not abandoned."""
+        self._abandoned: dict[_Question, list[int]] = {}
+        """Those that a thread asks for which is not counted; who asks again waits for it."""
         self._count = 0
         self._busy = 0
         self._pid = os.getpid()
@@ -68,25 +81,41 @@ class Resolver:
             self._begin()  # a forked child has none of the threads
         question = host, port
         with self._lock:
-            asking = self._asking.get(question)
+            asking = self._asking.get(question, self._abandoned.get(question))
             if asking is not None:
                 asking.append(connection)
                 return
             self._asking[question] = [connection]
             self._busy += 1
-            needs_thread = self._busy > self._count and self._count < self._max_threads
-            if needs_thread:
-                self._count += 1
+            needs_thread = self._takes_thread()
         self._questions.put(question)
         if needs_thread:
             self._start()
 
+    def _takes_thread(self) -> bool:
+        """True if one more thread is to be started, which is counted from now on."""
+        needs_thread = self._busy > self._count and self._count < self._max_threads
+        self._count += needs_thread
+        return needs_thread
+
     def forget(self, connection: int, host: str, port: int) -> None:
-        """The connection waits no more; a host that nobody waits for is not looked up."""
+        """The connection waits no more. A host that nobody waits for is not looked up, or abandoned
+        if it is being looked up.
+        """
+        question, needs_thread = (host, port), False
         with self._lock:
-            asking = self._asking.get((host, port), [])
+            asking = self._asking.get(question, self._abandoned.get(question, []))
             if connection in asking:
                 asking.remove(connection)
+            is_left = not asking and question in self._running
+            if is_left and len(self._abandoned) < self._max_abandoned:
+                self._abandoned[question] = self._asking.pop(question)
+                self._running.discard(question)
+                self._count -= 1
+                self._busy -= 1
+                needs_thread = self._takes_thread()
+        if needs_thread:
+            self._start()
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="sigil:resolver", daemon=True)
@@ -119,11 +148,13 @@ class Resolver:
                 return
             with self._lock:
                 is_wanted = bool(self._asking[question])
-                if not is_wanted:
+                if is_wanted:
+                    self._running.add(question)
+                else:
                     del self._asking[question]
                     self._busy -= 1
-            if is_wanted:
-                self._finish(question, self._answer(*question))
+            if is_wanted and not self._finish(question, self._answer(*question)):
+                return
 
     def _answer(self, host: str, port: int) -> _Found:
         try:
@@ -133,10 +164,15 @@ class Resolver:
         except Exception as error:  # such as a name that cannot be encoded
             return str(error) or type(error).__name__
 
-    def _finish(self, question: _Question, found: _Found) -> None:
+    def _finish(self, question: _Question, found: _Found) -> bool:
+        """Answer whoever waits; False for a thread that was abandoned, and is not counted."""
         with self._lock:
-            connections = self._asking.pop(question)
-            self._busy -= 1
+            connections = self._abandoned.pop(question, None)
+            is_counted = connections is None
+            if connections is None:
+                connections = self._asking.pop(question)
+                self._running.discard(question)
+                self._busy -= 1
         for connection in connections:
             answer: Answer
             if isinstance(found, str):
@@ -145,6 +181,7 @@ class Resolver:
                 answer = Resolved(connection, found)
             with suppress(Exception):  # nobody is there any more
                 self._report(answer)
+        return is_counted
 
     def close(self) -> None:
         """Let the threads end that wait for a host."""

@@ -71,6 +71,7 @@ NOT_MEMORY = {
     "attempt_delay": "time",
     "max_addresses": "a few bytes of a request that has no response yet",
     "max_resolver_threads": "stacks, of the operating system",
+    "max_abandoned_resolver_threads": "stacks, of the operating system",
 }
 """The limits that bound no memory of their own, each with the reason."""
 WEBSOCKET_COUNTED = ("max_message_len", "max_queue_len", "max_received_len")

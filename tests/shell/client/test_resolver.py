@@ -92,6 +92,64 @@ def test_a_host_that_takes_long_has_one_thread() -> None:
     resolver.close()
 
 
+def test_hosts_that_nobody_waits_for_any_more_leave_their_threads_to_others() -> None:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    begun: SimpleQueue[str] = SimpleQueue()
+    gate = threading.Event()
+
+    def lookup(host: str, port: int) -> tuple[Address, ...]:
+        begun.put(host)
+        if host.startswith("dead"):
+            gate.wait(PATIENCE)
+        return (Address(4, host, port),)
+
+    resolver = Resolver(2, answers.put, lookup, max_abandoned=5)
+    for number in range(3):
+        resolver.ask(number, f"dead{number}", 80)
+    resolver.ask(10, "quick", 80)
+    assert {begun.get(timeout=PATIENCE) for _ in range(2)} == {"dead0", "dead1"}
+    for number in range(3):  # their deadlines pass, of the third one perhaps before it was begun
+        resolver.forget(number, f"dead{number}", 80)
+    assert answers.get(timeout=PATIENCE) == Resolved(10, (Address(4, "quick", 80),))
+    # who asks again for one of them waits for the thread that is still there
+    resolver.ask(20, "dead0", 80)
+    for number in (3, 4):
+        resolver.ask(number, f"dead{number}", 80)
+        while begun.get(timeout=PATIENCE) != f"dead{number}":
+            pass
+    resolver.forget(3, "dead3", 80)
+    resolver.forget(4, "dead4", 80)
+    resolver.ask(11, "late", 80)
+    assert answers.get(timeout=PATIENCE) == Resolved(11, (Address(4, "late", 80),))
+    gate.set()
+    assert answers.get(timeout=PATIENCE) == Resolved(20, (Address(4, "dead0", 80),))
+    resolver.close()
+
+
+def test_no_more_threads_are_left_to_themselves_than_are_allowed() -> None:
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    begun: SimpleQueue[str] = SimpleQueue()
+    gates = {"dead0": threading.Event(), "dead1": threading.Event()}
+
+    def lookup(host: str, port: int) -> tuple[Address, ...]:
+        begun.put(host)
+        if host in gates:
+            gates[host].wait(PATIENCE)
+        return (Address(4, host, port),)
+
+    resolver = Resolver(1, answers.put, lookup, max_abandoned=1)
+    for number in range(2):
+        resolver.ask(number, f"dead{number}", 80)
+        assert begun.get(timeout=PATIENCE) == f"dead{number}"
+        resolver.forget(number, f"dead{number}", 80)
+    resolver.ask(2, "late", 80)  # the one thread that counts is at dead1
+    gates["dead0"].set()
+    assert begun.empty() and answers.empty()
+    gates["dead1"].set()
+    assert answers.get(timeout=PATIENCE) == Resolved(2, (Address(4, "late", 80),))
+    resolver.close()
+
+
 def test_the_next_address_is_tried_when_one_is_refused() -> None:
     def lookup(host: str, port: int) -> tuple[Address, ...]:
         return (Address(4, "127.0.0.2", 1), Address(4, "127.0.0.1", port))
