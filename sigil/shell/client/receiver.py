@@ -104,9 +104,13 @@ class Receiver:
         body = None if stream is not None else b""
         method, uri = self.outgoing.method, effect.uri
         self._stream = stream
-        self._response = ClientResponse(method, uri, head, history, body, stream, self.tls)
-        if stream is not None:
-            self.deferred.complete(self._response)
+        response = ClientResponse(method, uri, head, history, body, stream, self.tls)
+        if stream is None:
+            self._response = response
+            return
+        # it is the program's alone: when nobody has it any more, it is closed
+        deferred, self.deferred = self.deferred, Deferred()
+        deferred.complete(response)
 
     def _redirect(self, uri: Uri, head: ResponseHead) -> ClientResponse:
         """A response that was a redirect; its body was not kept."""

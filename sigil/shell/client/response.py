@@ -3,7 +3,8 @@
 Theory: most bodies are small, and wanted whole; some are long, or never end. A response has its
 body as bytes, or, if the program asked for that, a `BodyReader` that gives its pieces as they are
 asked for: to `for` in a script, to `async for` under asyncio. What nobody asks for is not read, so
-that the server waits.
+that the server waits. A response that nobody has any more, and whose pieces nobody has begun to
+take, is closed.
 
 Rules: a response is not changed but by reading its body. `for` ticks the client while it waits; so
 it is for where nobody else does. It does not know how the bytes came.
@@ -12,6 +13,7 @@ it is for where nobody else does. It does not know how the bytes came.
 import codecs
 import json
 import re
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
@@ -68,8 +70,10 @@ class ClientResponse:
     that led to it.
     """
 
-    __slots__ = ("_body", "_stream", "headers", "history", "method", "reason", "status", "tls",
-                 "uri", "version")  # fmt: skip
+    __slots__ = (
+        "__weakref__", "_body", "_stream", "headers", "history", "method", "reason", "status",
+        "tls", "uri", "version",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -92,6 +96,8 @@ class ClientResponse:
         """What the handshake of TLS has settled; None without TLS."""
         self._body = body
         self._stream = stream
+        if stream is not None:  # dropped unread, it would keep its connection
+            weakref.finalize(self, stream.let_go).atexit = False
 
     def close_behind(self, close: Callable[[], object]) -> None:
         """Have a function called when the body was taken, or is not wanted. For the shell."""
@@ -187,7 +193,11 @@ class ClientResponse:
         """
         if self._stream is None:
             return iter((self._body,) if self._body else ())
-        return self._stream.pieces()
+        return self._pieces(self._stream)
+
+    def _pieces(self, stream: BodyStream) -> Iterator[bytes]:
+        """The pieces of a stream; while they are wanted, so is the response."""
+        yield from stream.pieces()
 
     def iter_lines(self, max_line_len: int = 2**20) -> Iterator[str]:
         """The lines of the body, as they come, without their ends, in the charset of the response;

@@ -161,6 +161,11 @@ class BodyStream:
             self._waiter = waiter = get_running_loop().create_future()
             await waiter
 
+    def let_go(self) -> None:
+        """Want no more of it, unless somebody has begun to take it, who closes it."""
+        if not self.was_asked:
+            self.close()
+
     def close(self) -> None:
         """Want no more of it."""
         if not self._has_ended:

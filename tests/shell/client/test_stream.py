@@ -1,5 +1,6 @@
 """Bodies that are taken in pieces: what is not taken is not read, and ends are told behind it."""
 
+import gc
 import socket
 import threading
 
@@ -55,6 +56,23 @@ def test_a_server_waits_for_a_program_that_takes_nothing() -> None:
             taken += len(next(pieces))
         response.close()
         assert not client.state.calls and not client.state.connections
+
+
+def test_a_response_that_is_dropped_unread_is_closed() -> None:
+    server = Endless()
+    with answering(server) as port, Client(limits=LIMITS) as client:
+        url = f"http://127.0.0.1:{port}/"
+        response = client.run(client.get(url, stream=True))
+        assert client.state.calls and client.state.connections
+        del response
+        gc.collect()
+        assert not client.state.calls and not client.state.connections
+        # one that is taken is not, though nobody has the response itself
+        pieces = client.run(client.get(url, stream=True)).iter_bytes()
+        gc.collect()
+        assert sum(len(next(pieces)) for _ in range(20)) > 100_000
+        pieces.close()
+        assert not client.state.calls
 
 
 def test_a_function_may_have_the_server_wait() -> None:
