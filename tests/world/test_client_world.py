@@ -13,6 +13,7 @@ from sigil.core.client.requests import OutgoingRequest
 from sigil.shell.loop.tls_socket import TlsSocket
 from sigil.testing.world import Violation
 from sigil.testing.world.client_world import ClientWorld
+from tests.support.builds import needs_pure_sources
 
 SEEDS, CHUNK = 150, 50
 
@@ -106,6 +107,7 @@ def test_a_stream_that_begins_again_in_the_place_of_going_on_is_noticed(
     assert notices("order", "gap")
 
 
+@needs_pure_sources
 def test_a_retry_of_what_may_have_been_handled_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def always(request: OutgoingRequest, kind: FailureKind, *_: object) -> bool:
         return kind is FailureKind.CLOSED
@@ -114,11 +116,13 @@ def test_a_retry_of_what_may_have_been_handled_is_noticed(monkeypatch: pytest.Mo
     assert notices("twice")
 
 
+@needs_pure_sources
 def test_a_connection_that_was_over_and_is_used_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sigil.core.client.fold.replace_stale", lambda *_: None)
     assert notices("settled")
 
 
+@needs_pure_sources
 def test_an_answer_that_is_not_read_to_its_end_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "sigil.core.client.pooling.made_idle", lambda connection, deadline: connection
