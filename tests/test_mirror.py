@@ -120,6 +120,7 @@ ELSEWHERE = {
     "apps/demo/slow_readers": "tests/apps/demo/test_live.py",
     "cli/find_app": "tests/cli/test_main.py",
     "apps/client/options": "tests/apps/client/test_get.py",
+    "cli/top": "tests/apps/top/test_watch.py",
     "cli/client_flags": "tests/apps/client/test_get.py",
     "relay/status": "tests/relay/test_relay.py",
     "cli/flags": "tests/cli/test_settings.py",

@@ -11,6 +11,7 @@ from sigil.cli import values
 SENTENCES = {
     "get": "make a request and print the response, as curl does",
     "ws": "open a WebSocket: send lines, print messages",
+    "top": "show the live figures of a server, in a terminal",
 }
 """What each of the commands does."""
 MAX_REDIRECTS, MAX_TIMES = 100, 10**9

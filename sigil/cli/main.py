@@ -1,6 +1,7 @@
 """The command: `sigil serve module:app`, `sigil demo`, `sigil files DIR`, `sigil stream`,
 `sigil relay URL`, `sigil world`;
-`sigil get URL` and `sigil ws URL`, which are clients and have flags of their own.
+`sigil get URL`, `sigil ws URL` and `sigil top URL`, which are clients and have flags of their
+own.
 
 Theory: a command turns settings into a server and runs it until it has stopped. Everything that can
 be wrong outside this program (no such module, no such address) becomes `CommandError`: a sentence
@@ -93,9 +94,11 @@ def demo(settings: Settings) -> int:
     """Serve the demonstration until SIGINT or SIGTERM."""
     from sigil.apps.demo.live import drive, make_live
     from sigil.apps.hosts import HostGuard
+    from sigil.apps.local_metrics import show_metrics
 
     guard = HostGuard()
     server, live = make_live(settings.host, settings.port, guard=guard)
+    show_metrics(server, guard)
     secure(server, settings)
     # A tenth of a second, so that the first response has figures already.
     time.sleep(live.seconds_until_due())
@@ -114,6 +117,7 @@ def demo(settings: Settings) -> int:
 def stream(settings: Settings) -> int:
     """Publish the lines of standard input until their end (unless it is to linger), or a signal."""
     from sigil.apps.hosts import HostGuard
+    from sigil.apps.local_metrics import show_metrics
     from sigil.apps.stream.app import LineStream, Rules, limits_for
     from sigil.apps.stream.loop import Loop, open_input
 
@@ -127,6 +131,7 @@ def stream(settings: Settings) -> int:
         port=settings.port,
         limits=limits_for(rules),
     )
+    show_metrics(server, guard)
     secure(server, settings)
     loop = Loop(
         server,
@@ -149,6 +154,7 @@ def files(settings: Settings) -> int:
     from sigil import chain, static_files
     from sigil.apps.files.app import FolderSite, drive
     from sigil.apps.hosts import HostGuard
+    from sigil.apps.local_metrics import show_metrics
     from sigil.web import cors
 
     fallback = "index.html" if settings.spa else ""
@@ -161,6 +167,7 @@ def files(settings: Settings) -> int:
     guard = HostGuard()
     app = guard.guarding(site.handle)
     server = make_http_server(app, host=settings.host, port=settings.port)
+    show_metrics(server, guard, "/-/metrics")
     secure(server, settings)
     stop_on_signals(server.stop)
     with listening(settings, place_of(settings)) as listeners, recorded(server, settings):
@@ -222,7 +229,7 @@ def _status_of(settings: Settings, command: Callable[[], int]) -> int:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line `words` (None: this process's own); its exit status."""
     given = list(sys.argv[1:] if words is None else words)
-    if given[:1] == ["get"] or given[:1] == ["ws"]:
+    if given[:1] in (["get"], ["ws"], ["top"]):
         return run_client(given[0], given[1:])
     version = f"{__version__} ({core_build()} core)"
     settings = read_settings(words, version, os.environ)
@@ -232,6 +239,11 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def run_client(name: str, words: Sequence[str]) -> int:
     """Run a command that is a client; its exit status."""
+    if name == "top":
+        from sigil.apps.top import watch
+        from sigil.cli.top import top_parser
+
+        return watch.main(top_parser(__version__).parse_args(words))
     from sigil.cli import client_flags
 
     if name == "get":

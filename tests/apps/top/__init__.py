@@ -1,0 +1,1 @@
+"""What `sigil top` shows, and how."""
