@@ -17,6 +17,7 @@ from ...core.server.state import Server
 TURNS, GAPS, STATS, LAG, CLOSES = 1, 2, 3, 4, 5
 """The channels of a recording."""
 _MESSAGE = Struct("<BQHIQQ")
+_pack_header = _MESSAGE.pack
 _OPCODE = 5
 _HEADER_LEN = _MESSAGE.size
 _FIXED_LEN = _HEADER_LEN - 9
@@ -47,18 +48,18 @@ class Batch:
 
     def add(self, channel: int, sequence: int, at: int, data: bytes) -> None:
         """Add a message."""
-        self.parts += (
-            _MESSAGE.pack(
-                _OPCODE, _FIXED_LEN + len(data), channel, sequence & _SEQUENCE_MASK, at, at
-            ),
-            data,
+        length, size = len(data), self.size
+        header = _pack_header(
+            _OPCODE, _FIXED_LEN + length, channel, sequence & _SEQUENCE_MASK, at, at
         )
+        self.parts += (header, data)
         places = self.index.get(channel)
         if places is None:
             places = self.index[channel] = array("Q")
-        places.extend((at, self.size))
-        self.size += _HEADER_LEN + len(data)
-        self.begun = self.begun or at
+            self.begun = self.begun or at
+        places.append(at)
+        places.append(size)
+        self.size = size + _HEADER_LEN + length
         self.ended = at
 
     def copy(self) -> "Batch":

@@ -116,7 +116,7 @@ class TurnRecorder:
         batch.add(TURNS, self._count, now, data)
         batch.count += 1
         batch.last = self._last = after
-        if CallClose in map(type, effects):
+        if effects and CallClose in map(type, effects):
             self._add_closes(batch, now, effects)
         if batch.size >= self._batch_len or now - batch.begun >= FLUSH_NS:
             self._hand_over()

@@ -14,9 +14,9 @@ from tests.support.replaying import replayed
 RECORDINGS = sorted((Path(__file__).parent / "recordings").glob("*.mcap"))
 
 
-def test_there_are_recordings_of_several_pythons() -> None:
+def test_there_are_recordings_of_both_cores_and_of_several_pythons() -> None:
     names = {path.stem for path in RECORDINGS}
-    assert {"pure-3.11", "pure-3.12", "pure-3.13"} <= names
+    assert {"pure-3.11", "pure-3.12", "pure-3.13", "compiled-3.11"} <= names
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
