@@ -35,6 +35,8 @@ SLOW_POLICIES = ("drop", "skip")
 NETWORKS = ("market", "unreliable")
 """The simulated networks of `sigil world`."""
 MAX_SEED = 2**32 - 1
+MAX_CLIENTS = 10_000
+"""Clients of a program in `sigil world`: what they do is kept, turn by turn."""
 MAX_THREADS = 4096
 """Threads that `--threads` may ask for: each takes a stack."""
 
@@ -89,7 +91,7 @@ _SERVE, _STREAM, _RELAY = ("serve",), ("stream",), ("relay",)
 _WITH_GRACE, _WITH_HISTORY = ("serve", "stream", "relay"), ("stream", "relay")
 _FILES, _FOR_HERE = ("files",), ("demo", "files", "stream", "relay", "replay", "world")
 _WORLD, _SHOWN = ("world",), ("replay", "world")
-_REPLAY, _WITH_APP = ("replay",), ("serve", "replay")
+_REPLAY, _WITH_APP = ("replay",), ("serve", "replay", "world")
 _RECORDED = ("serve", "demo", "files", "stream")
 _PATH, _NAME = values.nonempty("path"), values.nonempty("name")
 _PORT = values.number("a port", 0, MAX_PORT)
@@ -121,8 +123,9 @@ FLAGS = (
          "print the chain of facts that led to the end of connection N"),
     Flag("--stats", _REPLAY, None, None,
          "print the figures of the recording", action="store_true"),
-    Flag("--app", _REPLAY, "module:app", values.target,
-         "give the recorded requests to this handler, and print which answers differ"),
+    Flag("--app", _SHOWN, "module:app", values.target,
+         "replay: give the recorded requests to this handler, and print which answers differ; "
+         "world: run this program among clients"),
     Flag("--ignore", _REPLAY, "NAMES", values.names,
          "header fields that may differ, between commas"),
     Flag("--limits", _REPLAY, "NAME=VALUE", values.limit,
@@ -242,6 +245,8 @@ FLAGS = (
          "which network: market is a program that publishes prices, and clients that read at "
          "their own pace; unreliable is sigil.testing.World, with all that a network may do",
          choices=NETWORKS),
+    Flag("--clients", _WORLD, "N", values.number("a count", 1, MAX_CLIENTS),
+         "with --app, how many clients come"),
     Flag("--serve", _SHOWN, None, None,
          "serve a page that shows it turn by turn, until a signal", action="store_true"),
     Flag("--linger", _STREAM, None, None,
@@ -262,8 +267,9 @@ CONTRADICTIONS = (
     ("tls", "ssl_certfile", "each says what certificate there is"),
     *[
         ("serve", field, "the page shows one recording, and prints nothing")
-        for field in ("check", "conn", "explain", "stats", "app", "limits", "slow")
+        for field in ("check", "conn", "explain", "stats", "limits", "slow")
     ],
+    ("app", "network", "each says what the clients are clients of"),
     ("reload", "workers", "there is one process, which is restarted when a file changes"),
     ("reload", "limit_max_requests", "the one ends the server for good, the other starts it again"),
 )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sigil import Request, make_http_server
+from sigil import Callbacks, HttpServer, Request, make_http_server
 from sigil.apps.hosts import HostGuard, Hosts
 from sigil.apps.terminal import CommandError, print_line
 from sigil.cli.listening import Listeners, listening, place_of
@@ -21,9 +21,12 @@ from sigil.cli.tls import secure
 
 if TYPE_CHECKING:
     from sigil.apps.replay.documents import View
+    from sigil.apps.replay.simulations import Simulated
     from sigil.shell.recording.recording import Recording
 
 USAGE_STATUS, UNREADABLE_STATUS = 2, 3
+OWN = "app"
+"""The name of the network of somebody's own program."""
 OF_SERVING = ("host", "port", "uds", "uds_mode", "fd", "backlog", "ssl_certfile", "allow_host")
 """Fields that mean nothing without `--serve`."""
 
@@ -35,12 +38,28 @@ def run_world(settings: Settings, hosts_for: HostsFor) -> int:
     from sigil.apps.replay.simulations import NETWORKS, Simulations
 
     check_serving(settings)
+    networks, network = NETWORKS, settings.network
+    if settings.app:
+        networks, network = {OWN: _program_of(settings)}, OWN
     if not settings.serve:
-        print_line(NETWORKS[settings.network](settings.seed).sentence)
+        print_line(networks[network](settings.seed).sentence)
         return 0
-    simulations = Simulations(settings.network, settings.seed)
-    simulations.view(settings.network, settings.seed)  # before anybody waits for it
+    simulations = Simulations(network, settings.seed, networks)
+    simulations.view(network, settings.seed)  # before anybody waits for it
     return serve_page(settings, simulations, hosts_for)
+
+
+def _program_of(settings: Settings) -> "Callable[[int], Simulated]":
+    """What runs the program that `--app` names; `CommandError` if there is none."""
+    from sigil.apps.replay.simulations import of_program
+    from sigil.cli.find_app import load_app
+
+    app, clients = load_app(settings.app, settings.app_dir, settings.factory), settings.clients
+    if isinstance(app, HttpServer):
+        made = app.settings
+        callbacks = made.callbacks if isinstance(made.callbacks, Callbacks) else Callbacks()
+        return of_program(made.handler, callbacks, made.limits, clients)
+    return of_program(app, Callbacks(), None, clients)
 
 
 def run_page(settings: Settings, recording: "Recording", hosts_for: HostsFor) -> int:
@@ -48,6 +67,9 @@ def run_page(settings: Settings, recording: "Recording", hosts_for: HostsFor) ->
     from sigil.apps.replay.documents import make_view
     from sigil.shell.recording.errors import RecordingError
 
+    if settings.app:
+        text = "--serve and --app cannot be given together: the page shows what was recorded"
+        raise CommandError(text, USAGE_STATUS)
     try:
         view = make_view(recording, Path(settings.recording).name)
     except RecordingError as error:

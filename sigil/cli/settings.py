@@ -83,6 +83,7 @@ class Settings(NamedTuple):
     tls: bool = False
     seed: int = 1
     network: str = "market"
+    clients: int = 20
     serve: bool = False
     recording: str = ""
     check: bool = False

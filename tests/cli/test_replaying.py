@@ -39,6 +39,23 @@ def test_the_page_of_a_world_is_served() -> None:
     assert "open it in a browser; Ctrl-C stops it\n" in ended.out
 
 
+def test_a_program_of_ones_own_is_run(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "from sigil import Response, make_http_server\n"
+        "server = make_http_server(lambda request: Response.text(request.path))\n"
+        "app = lambda request: Response.text('hello')\n"
+    )
+    for name in ("shop:server", "shop:app"):
+        ended = run("world", "--app", name, "--clients", "3", "--seed", "5", folder=tmp_path)
+        assert ended.status == 0 and "seed 5, digest " in ended.out, ended
+    words = ("world", "--app", "shop:app", "--clients", "3", "--serve")
+    with running(*words, folder=tmp_path) as page:
+        about = json.loads(page.get("/about.json?seed=6")[1])
+    assert (about["title"], about["networks"]) == ("Your program, seed 6", ["app"])
+    ended = run("world", "--app", "shop:app", "--network", "market", folder=tmp_path)
+    assert ended.status == 2 and "--app and --network cannot be given together" in ended.err
+
+
 def test_the_page_of_a_recording_is_served(tmp_path: Path) -> None:
     def app(request: Request) -> Response:
         return Response.text(request.path)

@@ -10,15 +10,14 @@ a `BadInput` with a sentence. It does not know what a simulation is like.
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from sigil import BadInput, Request
+from sigil import BadInput, Callbacks, Handler, Limits, Request
 from sigil.apps.replay.documents import View, make_view
 from sigil.apps.replay.market import Market
 from sigil.testing import Violation, World
-from sigil.testing.turns import recording_of
 
 KEPT_MAX = 6
 """Simulations that are kept: some megabytes each."""
@@ -69,8 +68,24 @@ def run_unreliable(seed: int) -> Simulated:
             sentence = _sentence(world.run())
         except Violation as violation:
             sentence = f"seed {seed}: the rule {violation.check} was broken, {violation}"
-    view = make_view(recording_of(world.server.first, world.server.turns or ()), f"World {seed}")
-    return Simulated(view, sentence)
+    return Simulated(make_view(world.recording(), f"World {seed}"), sentence)
+
+
+def of_program(
+    handler: Handler, callbacks: Callbacks, limits: Limits | None, clients: int
+) -> Callable[[int], Simulated]:
+    """A function that runs a program of somebody's own among so many clients, by a seed."""
+
+    def run(seed: int) -> Simulated:
+        world = World(handler, clients=clients, seed=seed, callbacks=callbacks, limits=limits)
+        with unlogged():
+            try:
+                sentence = _sentence(world.run())
+            except Violation as violation:
+                sentence = f"seed {seed}: the rule {violation.check} was broken, {violation}"
+        return Simulated(make_view(world.recording(), f"Your program, seed {seed}"), sentence)
+
+    return run
 
 
 def _sentence(outcome: NamedTuple) -> str:
@@ -81,7 +96,9 @@ def _sentence(outcome: NamedTuple) -> str:
     return ", ".join(words)
 
 
-NETWORKS: dict[str, Callable[[int], Simulated]] = {
+Networks = Mapping[str, Callable[[int], Simulated]]
+
+NETWORKS: Networks = {
     "market": run_market,
     "unreliable": run_unreliable,
 }
@@ -91,15 +108,15 @@ NETWORKS: dict[str, Callable[[int], Simulated]] = {
 class Simulations:
     """The views of simulated networks, by the query of a request: `?seed=7&network=market`."""
 
-    def __init__(self, network: str, seed: int) -> None:
-        self._network, self._seed = network, seed
+    def __init__(self, network: str, seed: int, networks: Networks = NETWORKS) -> None:
+        self._network, self._seed, self._networks = network, seed, networks
         self._kept: dict[tuple[str, int], View] = {}
 
     def __call__(self, request: Request) -> View:
         """The view that a request asks for."""
         network = request.args.get("network", self._network)
-        if network not in NETWORKS:
-            raise BadInput(f"network is one of {', '.join(NETWORKS)}")
+        if network not in self._networks:
+            raise BadInput(f"network is one of {', '.join(self._networks)}")
         text = request.args.get("seed", str(self._seed))
         if not SEED.fullmatch(text) or int(text) > SEED_MAX:
             raise BadInput(f"seed is a number from 0 to {SEED_MAX}")
@@ -109,9 +126,9 @@ class Simulations:
         """The view of a network, run if it is not kept."""
         view = self._kept.pop((network, seed), None)
         if view is None:
-            view = NETWORKS[network](seed).view
+            view = self._networks[network](seed).view
         self._kept[network, seed] = view._replace(
-            extra={"seed": seed, "network": network, "networks": list(NETWORKS)}
+            extra={"seed": seed, "network": network, "networks": list(self._networks)}
         )
         if len(self._kept) > KEPT_MAX:
             del self._kept[next(iter(self._kept))]
