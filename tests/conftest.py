@@ -35,6 +35,7 @@ LONGEST = (
     "adversity/test_failing_client_calls.py",
     "docs/test_site.py",
     "world/test_world.py",
+    "mutants/test_mutants.py",
     "docs/test_programs.py",
     "autobahn/test_autobahn_sample.py",
     "core/server/test_work.py",

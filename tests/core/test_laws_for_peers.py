@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 from sigil.core.close_reasons import CloseReason
 from sigil.core.conn import Conn, Ticket
 from sigil.core.connection.client_status import outgoing_len
-from sigil.core.effects import CallClose, Deliver, Effect, Handle, Pull, Send, Then
+from sigil.core.effects import (
+    Adopt,
+    CallClose,
+    Deliver,
+    Effect,
+    Handle,
+    Pull,
+    Reject,
+    Send,
+    Then,
+)
 from sigil.core.events import (
     Accepted,
     Delivered,
@@ -274,6 +284,31 @@ def test_every_ping_is_answered_in_order(reads: list[list[bytes]], flushes: set[
 
 
 @few
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=4), max_size=6), st.integers(0, 6))
+def test_every_ping_is_answered_also_by_a_program_that_replies_at_once(
+    reads: list[list[bool]], flushed: int
+) -> None:
+    server, effects, count = open_websocket(), list[Effect](), 0
+    for number, kinds in enumerate(reads):
+        names = [str(count + place) for place in range(len(kinds))]
+        count += len(kinds)
+        frames = [
+            ping(name.encode()) if is_ping else text(name)
+            for name, is_ping in zip(names, kinds, strict=True)
+        ]
+        server, more = advance(server, [received(b"".join(frames))])
+        given = chain.from_iterable(one.messages for one in more if isinstance(one, Deliver))
+        replies = tuple([(1, message.encode()) for message in given if isinstance(message, str)])
+        run: list[Event] = [Delivered(CONN, replies)] if replies else []
+        server, others = advance(server, [*run, *([FLUSH] if number == flushed else [])])
+        effects += more + others
+    effects += advance(server, [FLUSH])[1]
+    sent = sorted((int(payload), opcode) for opcode, payload in frames_of(effects))
+    kinds_sent = chain.from_iterable(reads)
+    assert sent == [(number, 10 if is_ping else 1) for number, is_ping in enumerate(kinds_sent)]
+
+
+@few
 @given(st.lists(st.integers(0, 4), max_size=8), st.sets(st.integers(0, 8)))
 def test_messages_are_delivered_in_order_however_long_the_program_takes(
     counts: list[int], returns: set[int]
@@ -351,6 +386,33 @@ def test_nobody_gives_way_while_there_is_room(count: int, max_count: int) -> Non
         server, effects = advance(server, [Received(conn, UPGRADE), answer])
         open_count += 1 - sum(isinstance(effect, CallClose) for effect in effects)
         assert open_count == min(number + 1, max_count)
+
+
+@few
+@given(st.permutations(range(5)), st.integers(1, 4))
+def test_who_has_just_subscribed_is_not_who_gives_way(order: list[int], max_count: int) -> None:
+    server, _ = advance(
+        make_server(Limits(max_ws_connection_cnt=max_count), 0.0, 0),
+        [Accepted(number, PEER) for number in range(5)],
+    )
+    for count, number in enumerate(order, 1):
+        conn = Conn(number, number)
+        answer = HandlerReturned(Ticket(conn, 0), (Response.upgrade(),))
+        server, _ = advance(server, [Received(conn, UPGRADE), answer])
+        left = {one.conn for one in clients_of(server.slots) if one.subscriber is not None}
+        assert conn in left
+        assert len(left) == min(count, max_count)
+
+
+@few
+@given(events(), st.booleans())
+def test_who_is_accepted_is_taken_or_told_why_not(run: list[Event], is_stopped: bool) -> None:
+    server, _ = advance(make_server(Limits(), 0.0, 0), run)
+    server, _ = advance(server, [Stop(1.0), Stop(0.0)] if is_stopped else [])
+    _, effects = advance(server, [Accepted(99, PEER)])
+    taken = [one for one in effects if isinstance(one, Adopt | Reject) and one.socket_id == 99]
+    assert len(taken) == 1
+    assert isinstance(taken[0], Reject) or not is_stopped
 
 
 @few

@@ -239,3 +239,15 @@ def test_what_is_known_of_headers_is_no_part_of_the_value() -> None:
     assert (made, hash(made), repr(made)) == (plain, hash(plain), repr(plain))
     assert plain.prepared is None and pickle.loads(pickle.dumps(made)).prepared is None
     assert made.replace(headers=(("X-A", "b"),)).prepared is None
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"topics": "news"}, {"history": 3}, {"after": "0-1"}, {"retry_ms": 5}, {"slow": "skip"}],
+)
+def test_an_event_stream_of_events_takes_nothing_that_is_for_one_of_topics(
+    option: dict[str, Any],
+) -> None:
+    assert Response.sse(**option).status == 200
+    with pytest.raises(TypeError, match="not both"):
+        Response.sse(iter(()), **option)

@@ -84,7 +84,7 @@ BROADCASTS: tuple[Mutant, ...] = (
         "a new subscriber is sent one old message more than it was promised",
         "    missing = count - len(pending_numbers)\n",
         "    missing = count - len(pending_numbers) + 1\n",
-        Worlds(),
+        Worlds(22),
     ),
     Mutant(
         "resumed one too late",

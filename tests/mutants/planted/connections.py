@@ -43,7 +43,7 @@ CONNECTIONS: tuple[Mutant, ...] = (
         "the last segments overtake what the kernel did not take",
         "    if outgoing.outbox:\n        after = after_last(\n",
         "    if outgoing.outbox and outgoing.is_full:\n        after = after_last(\n",
-        Worlds(),
+        Worlds(145),
     ),
     Mutant(
         "stall loses the outbox",
@@ -51,7 +51,7 @@ CONNECTIONS: tuple[Mutant, ...] = (
         "what was not taken replaces what waits behind it",
         "outgoing = with_outbox(outgoing, outgoing.outbox + event.rest, outgoing.is_full)",
         "outgoing = with_outbox(outgoing, event.rest, outgoing.is_full)",
-        Worlds(),
+        Worlds(91),
     ),
     Mutant(
         "early responses in the order of arrival",
@@ -95,6 +95,15 @@ CONNECTIONS: tuple[Mutant, ...] = (
         '    return b"".join([websocket_of(client).pongs, *pongs])\n',
         '    return b"".join(pongs)\n',
         Law(f"{PEERS}::test_every_ping_is_answered_in_order"),
+        "worlds do not count pongs",
+    ),
+    Mutant(
+        "pong lost with a reply",
+        "core/connection/websocket.py",
+        "the pongs that are due are forgotten when a reply leaves at once",
+        "            segments = (websocket.pongs, *segments)\n",
+        "",
+        Law(f"{PEERS}::test_every_ping_is_answered_also_by_a_program_that_replies_at_once"),
         "worlds do not count pongs",
     ),
     Mutant(

@@ -34,7 +34,7 @@ LOOPS: tuple[Mutant, ...] = (
         "a flush in between sends what is new before what waits",
         "        waiting = [*self._take_effects(), *effects]\n",
         "        waiting = [*effects, *self._take_effects()]\n",
-        Worlds(109, True),
+        Worlds(132, True),
     ),
     Mutant(
         "stalls in the wrong order",
@@ -42,7 +42,7 @@ LOOPS: tuple[Mutant, ...] = (
         "of what the kernel did not take, the last is reported first",
         "        events.insert(index, event)\n",
         "        events.insert(0, event)\n",
-        Worlds(),
+        Worlds(38),
     ),
     Mutant(
         "stalls forgotten between ticks",
@@ -50,7 +50,7 @@ LOOPS: tuple[Mutant, ...] = (
         "what was not taken in the last round is not known before the next tick",
         "        if self.events:\n            self._sync_until_quiet()\n",
         "",
-        Worlds(),
+        Worlds(123),
     ),
     Mutant(
         "broken connection not writable",

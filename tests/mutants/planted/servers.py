@@ -87,7 +87,7 @@ SERVERS: tuple[Mutant, ...] = (
         "deadlines apply to those whose input was not read in this tick",
         "        is_judged = client is not None and conn not in unread\n",
         "        is_judged = client is not None\n",
-        Worlds(88, True),
+        Worlds(116, True),
     ),
     Mutant(
         "date not refreshed",
@@ -130,6 +130,25 @@ SERVERS: tuple[Mutant, ...] = (
             "test_somebody_at_rest_gives_way_for_a_descriptor_and_nobody_who_has_just_asked"
         ),
         "descriptors of worlds do not run out",
+    ),
+    Mutant(
+        "late connection forgotten",
+        "core/server/admission.py",
+        "a connection that comes when the server has stopped is not even rejected",
+        "        _reject(batch, event, CloseReason.SHUTDOWN)\n        return\n",
+        "        return\n",
+        Law(f"{PEERS}::test_who_is_accepted_is_taken_or_told_why_not"),
+        "nobody connects to a world that has stopped",
+    ),
+    Mutant(
+        "newest gives way",
+        "core/server/batch.py",
+        "a subscriber is evicted for itself, if it was accepted first",
+        "            conn, oldest = take_oldest(oldest, self._is_subscriber)\n"
+        "            oldest = add(oldest, newest)\n",
+        "            oldest = add(oldest, newest)\n",
+        Law(f"{PEERS}::test_who_has_just_subscribed_is_not_who_gives_way"),
+        "to be evicted is an orderly end in worlds, for anybody",
     ),
     Mutant(
         "backlog forgotten",
