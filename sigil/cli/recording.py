@@ -10,7 +10,6 @@ served. It does not know what is written.
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from sigil import HttpServer
 from sigil.apps.terminal import CommandError
@@ -36,6 +35,6 @@ def path_for(settings: Settings) -> str:
     """The path of the recording of this process."""
     path = settings.record
     if "{pid}" not in path and (settings.workers > 1 or settings.reload):
-        whole = Path(path)
-        path = str(whole.with_name(f"{whole.stem}-{{pid}}{whole.suffix}"))
+        stem, ending = os.path.splitext(path)
+        path = f"{stem}-{{pid}}{ending}"
     return path.replace("{pid}", str(os.getpid()))
