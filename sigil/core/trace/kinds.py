@@ -180,7 +180,8 @@ def _response(response: Response) -> Plain:
     )
 
 
-def _responses(responses: Any) -> Plain:
+def plain_responses(responses: Sequence[Response]) -> Plain:
+    """Responses, each as a plain value."""
     return tuple([_response(response) for response in responses])
 
 
@@ -248,7 +249,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         "conn",
         (Column("reason", int, _read_reason), Column("code"), Column("text")),
     ),
-    Kind(10, HandlerReturned, "ticket", (Column("responses", _responses, _read_responses),)),
+    Kind(10, HandlerReturned, "ticket", (Column("responses", plain_responses, _read_responses),)),
     Kind(11, HandlerFailed, "ticket", _plain_columns("status", "message", "traceback")),
     Kind(12, Postponed, "ticket", (_structure("requests"),)),
     Kind(13, BodyChosen, "ticket", _plain_columns("is_in_pieces")),

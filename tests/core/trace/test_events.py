@@ -8,10 +8,12 @@ from hypothesis import given, settings
 
 from sigil.core.conn import Conn
 from sigil.core.events import Event, HalfClosed, TickStarted
-from sigil.core.trace.events import event_fields, field_names, read_event
+from sigil.core.trace.events import event_fields, field_names, read_event, writer_of
 from sigil.core.trace.kinds import KINDS
 from sigil.core.trace.plain import PlainError, Restorer
 from tests.support.trace_values import any_event
+
+BY_EVENT = {kind.event: kind for kind in KINDS}
 
 
 def packed_and_back(plain: object) -> object:
@@ -30,6 +32,12 @@ def test_an_event_comes_back_from_its_fields(event: Event) -> None:
 @given(any_event)
 def test_an_event_comes_back_from_msgpack(event: Event) -> None:
     assert read_event(packed_and_back(event_fields(event)), Restorer()) == event
+
+
+@settings(max_examples=150, deadline=None)
+@given(any_event)
+def test_what_is_written_out_is_what_the_table_says(event: Event) -> None:
+    assert event_fields(event) == writer_of(BY_EVENT[type(event)])(event)
 
 
 def test_each_kind_of_event_has_a_number_of_its_own() -> None:

@@ -9,7 +9,7 @@ from pyrsistent import pset
 from sigil.core.broadcast.entry import Subscription
 from sigil.core.conn import Conn, Ticket
 from sigil.core.effects import Effect, FanOut, Pull, Send, Then
-from sigil.core.trace.summary import EFFECT_KINDS, summary_names, summary_of
+from sigil.core.trace.summary import EFFECT_KINDS, shortener_of, summary_names, summary_of
 from tests.support.trace_values import calls_of
 
 CONN = Conn(0, 3)
@@ -62,3 +62,13 @@ def test_every_effect_of_worlds_has_a_summary_with_all_its_fields() -> None:
                 summary = summary_of(effect)
                 _, names = summary_names(summary)
                 assert len(summary) == 1 + len(names)
+
+
+def test_what_is_written_out_is_what_the_table_says() -> None:
+    by_table = {kind.effect: shortener_of(kind) for kind in EFFECT_KINDS}
+    for call in calls_of(1):
+        for effect in call.effects:
+            for has_checksums in (True, False):
+                assert summary_of(effect, has_checksums) == by_table[type(effect)](
+                    effect, has_checksums
+                )
