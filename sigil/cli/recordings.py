@@ -116,13 +116,14 @@ def replayed(recording: "Recording", settings: Settings) -> Iterator[tuple[str, 
     changed that was asked for.
     """
     yield title_of(recording, settings.recording), False
-    difference = recording.verify()
-    if difference is not None:
-        yield f"it differs from its replay:\n  {difference}", True
+    compared = recording.compare()
+    yield str(compared), compared.difference is not None
+    if compared.difference is not None:
         return
-    yield "it was replayed: the same effects, to the byte", False
     if settings.until is not None and settings.until > 0:
         yield turn_text(recording, settings.until), False
+    if not compared.is_whole:
+        return
     closes = recording.closes()
     rows = [f"  {close}" for close in closes[-LISTED_MAX:]]
     if len(closes) > LISTED_MAX:
@@ -145,7 +146,7 @@ def title_of(recording: "Recording", path: str) -> str:
         core = "compiled" if about.is_compiled else "pure"
         rows.append(f"  recorded {begun} by sigil {about.sigil}, {core}, Python {about.python}")
     if about.redaction:
-        rows.append(f"  redacted: {', '.join(about.redaction)}; bytes are compared by length")
+        rows.append(f"  redacted: {', '.join(about.redaction)}")
     if figures.gaps:
         gaps, missed = count_of(figures.gaps, "gap"), count_of(figures.missed, "turn")
         rows.append(f"  {gaps}, in which {missed} are missing")
@@ -209,9 +210,9 @@ def check_folder(folder: Path, handler: object, settings: Settings) -> int:
         raise CommandError(f"{folder} has no recordings (*{SUFFIX})", UNREADABLE_STATUS)
     for path in paths:
         recording = open_recording(str(path), settings.until)
-        difference = recording.verify()
-        if difference is not None:
-            print_line(f"{path}: it differs from its replay:\n  {difference}")
+        compared = recording.compare()
+        if compared.difference is not None:
+            print_line(f"{path}: {compared}")
             return DIFFERS_STATUS
         if handler is not None:
             text, differs = against_text(recording, handler, settings)

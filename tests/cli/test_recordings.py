@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from websockets.sync.client import connect
 
-from sigil import Request, Response, make_http_server
+from sigil import Callbacks, Conn, HttpServer, Request, Response, make_http_server
 from sigil.apps.terminal import CommandError
 from sigil.cli.recordings import run_replay
 from sigil.cli.settings import read_settings
@@ -167,6 +168,42 @@ def test_what_is_not_there_is_refused_in_a_sentence(replay: Replay, tmp_path: Pa
     assert status == 3 and text.endswith("has no recordings (*.mcap)")
     assert replay.refused("--app", "shop:missing")[0] == 3
     assert replay.refused("--port", "0")[0] == 2
+
+
+@pytest.fixture(scope="module", name="redacted")
+def record_redacted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A redacted recording of a client that was sent compressed messages."""
+
+    def echo(server: HttpServer, conn: Conn, data: str | bytes) -> None:
+        server.broadcast(data)
+        server.send(conn, data)
+
+    path = tmp_path_factory.mktemp("redacted") / "run.mcap"
+    server = make_http_server(
+        lambda request: Response.upgrade(), port=0, callbacks=Callbacks(ws_message=echo)
+    )
+    with (
+        server.recording(path, redact="cookie,body,messages"),
+        server.serve_in_thread(),
+        connect(f"ws://127.0.0.1:{server.port}/", open_timeout=PATIENCE) as client,
+    ):
+        assert "permessage-deflate" in client.response.headers["Sec-WebSocket-Extensions"]
+        for text in (" ".join(map(str, range(900))), "short"):
+            client.send(text)
+            assert [client.recv(PATIENCE), client.recv(PATIENCE)] == [text, text]
+    return path
+
+
+def test_what_was_compressed_and_redacted_is_no_difference(replay: Replay, redacted: Path) -> None:
+    status, out = replay(path=redacted)
+    assert status == 0
+    assert "redacted: cookie, body, messages\n" in out
+    assert (
+        "it is redacted, so effects were compared by kind, field and length, but from turn " in out
+    )
+    assert " on not how long messages are that were encoded; they are the same\n" in out
+    assert "(--explain N says why)" in out
+    assert replay("--check", path=redacted.parent).status == 0
 
 
 @pytest.mark.parametrize("limit", ["max_headers", "no_such=1", "max_headers=many"])

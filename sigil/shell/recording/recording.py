@@ -31,7 +31,7 @@ from ...core.trace.lives import Life, lives
 from ...core.trace.shown import recording_html
 from ...core.trace.states import States
 from ...core.trace.turn import Turn
-from ...core.trace.verify import Difference, verify
+from ...core.trace.verify import Compared, Difference, compare
 from ...core.trace.what_if import WhatIf, what_if
 from ..loop.head_cache import cached_parser
 from ..program.handlers import Handler
@@ -150,9 +150,15 @@ class Recording(Sequence[Server]):
 
     def verify(self) -> Difference | None:
         """None if the core makes of the events what was recorded, to the byte; else where it
-        differs first.
+        differs first. What was redacted is compared by length, as far as `compare` says.
         """
-        return verify(self._states, has_checksums=not self.about.redaction)
+        return self.compare().difference
+
+    def compare(self) -> Compared:
+        """What was compared with what the core makes of the events, and where they differ first: as
+        a str a sentence.
+        """
+        return compare(self._states, self.about.redaction)
 
     # -- what would be otherwise -------------------------------------------------------------------
 

@@ -6,16 +6,21 @@ import pytest
 
 from sigil.core.events import HandlerReturned, Received
 from sigil.core.http.response import Response
+from sigil.core.trace.plain import restore
+from sigil.core.trace.redaction import redaction_of
+from sigil.core.trace.redactor import Redactor
 from sigil.core.trace.states import States
+from sigil.core.trace.summary import summaries_of
 from sigil.core.trace.turn import Turn
-from sigil.core.trace.verify import Difference, verify
+from sigil.core.trace.verify import Compared, Difference, compare
 from tests.support.recordings import Watched, watched_client, watched_world
+from tests.support.trace_values import calls_of
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_run_that_is_replayed_orders_the_same_to_the_byte(seed: int) -> None:
     watched = watched_world(seed, is_held_up=seed % 4 == 0)
-    assert verify(States(watched.states[0], tuple(watched.turns))) is None
+    assert compare(States(watched.states[0], tuple(watched.turns))).difference is None
 
 
 @pytest.fixture(scope="module", name="watched")
@@ -36,7 +41,7 @@ def altered(
         new = alter(turn)
         if new is not None:
             turns[place] = new
-            return verify(States(watched.states[0], tuple(turns))), turn.number
+            return compare(States(watched.states[0], tuple(turns))).difference, turn.number
     raise AssertionError("there was no such turn")
 
 
@@ -109,3 +114,66 @@ def test_a_core_that_raises_is_a_difference(watched: Watched) -> None:
     difference, number = altered(watched, impossible)
     assert difference is not None and difference.index == -1
     assert str(difference).startswith(f"turn {number}: the core raises TypeError: ")
+
+
+def test_what_was_compared_is_a_sentence() -> None:
+    assert str(Compared(None, 9, True)) == "it was replayed: the same effects, to the byte"
+    by_length = (
+        "it was replayed: it is redacted, so effects were compared by kind, field and length"
+    )
+    assert str(Compared(None, 9, False)) == f"{by_length}; they are the same"
+    encoded = f"{by_length}, but from turn 4 on not how long messages are that were encoded"
+    assert str(Compared(None, 9, False, 4)) == f"{encoded}; they are the same"
+    assert str(Compared(None, 6, False, 4, False)) == (
+        f"{encoded}; they are the same up to turn 6, behind which the replay goes another way, "
+        "because what it has sent is not as long"
+    )
+
+
+def test_another_length_of_a_plain_frame_is_a_difference_though_it_is_redacted(
+    watched: Watched,
+) -> None:
+    turns = list(watched.turns)
+    place = next(
+        place for place, turn in enumerate(turns) if turn.effects and turn.effects[-1][0] == 21
+    )
+    last = turns[place].effects[-1]
+    send = (*last[:3], (1, None), *last[4:])
+    turns[place] = turns[place].replace(effects=(*turns[place].effects[:-1], send))
+    states = States(watched.states[0], tuple(without_checksums(turn) for turn in turns))
+    compared = compare(states, ("messages",))
+    assert compared.difference is not None and compared.difference.field == "segments"
+
+
+def without_checksums(turn: Turn) -> Turn:
+    """A turn as it is recorded where something is redacted."""
+
+    def row(item: object) -> object:
+        if isinstance(item, tuple) and len(item) in (2, 3) and item:
+            return (*item[:-1], None)
+        return item
+
+    return turn.replace(effects=tuple(tuple(map(row, effect)) for effect in turn.effects))
+
+
+@pytest.mark.parametrize("seed", range(14))
+@pytest.mark.parametrize("part", [0, 3])
+def test_a_world_that_is_redacted_has_no_difference(seed: int, part: int) -> None:
+    names = ("authorization", "cookie", "body", "messages")
+    redaction = redaction_of(names)
+    assert redaction is not None
+    calls = calls_of(seed)
+    calls = calls[len(calls) // part :] if part else calls
+    redactor = Redactor(redaction)
+    first = restore(redactor.flatten(calls[0].before))
+    turns = [
+        Turn(
+            number,
+            tuple(redactor.events(call.before, call.events)),
+            summaries_of(call.effects, has_checksums=False),
+        )
+        for number, call in enumerate(calls, 1)
+    ]
+    compared = compare(States(first, turns), names)
+    assert compared.difference is None
+    assert compared.recoded or compared.is_whole
