@@ -35,14 +35,19 @@ def run_replay(settings: Settings) -> int:
     """Replay a recording, or a folder of them; the exit status."""
     check_serving(settings)
     handler = load_handler(settings) if settings.app else None
-    if settings.check:
-        return check_folder(Path(settings.recording), handler, settings)
-    recording = open_recording(settings.recording, settings.until)
-    status = 0
-    for lines, differs in answers(recording, handler, settings):
-        print_line(lines)
-        status = DIFFERS_STATUS if differs else status
-    return status
+    from sigil.shell.recording.errors import RecordingError
+
+    try:
+        if settings.check:
+            return check_folder(Path(settings.recording), handler, settings)
+        recording = open_recording(settings.recording, settings.until)
+        status = 0
+        for lines, differs in answers(recording, handler, settings):
+            print_line(lines)
+            status = DIFFERS_STATUS if differs else status
+        return status
+    except RecordingError as error:  # it is read as far as it is asked about
+        raise CommandError(str(error), UNREADABLE_STATUS) from error
 
 
 def open_recording(path: str, until: int | None = None) -> "Recording":
@@ -86,6 +91,7 @@ def answers(
     recording: "Recording", handler: object, settings: Settings
 ) -> Iterator[tuple[str, bool]]:
     """What was asked of a recording, each answer with whether it is a difference."""
+    from sigil.shell.recording.errors import RecordingError
     from sigil.shell.recording.recording import UnknownConn
 
     limits, has_asked = limits_of(recording, settings), False
@@ -102,6 +108,8 @@ def answers(
         if limits is not None or settings.slow is not None:
             has_asked = True
             yield str(recording.what_if(limits, settings.slow)), False
+    except RecordingError:
+        raise
     except (UnknownConn, ValueError) as error:
         raise CommandError(str(error), USAGE_STATUS) from error
     if handler is not None:

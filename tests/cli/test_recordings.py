@@ -13,6 +13,7 @@ from sigil.apps.terminal import CommandError
 from sigil.cli.recordings import run_replay
 from sigil.cli.settings import read_settings
 from tests.support.command import run
+from tests.support.recording_files import read_content
 
 PATIENCE = 60.0
 PROGRAM = """
@@ -212,19 +213,32 @@ def test_what_is_no_limit_is_a_usage_error(replay: Replay, limit: str) -> None:
         replay("--limits", limit)
 
 
-def test_a_recording_that_differs_is_said_so(
-    replay: Replay, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As if this version ordered something else: a summary that was recorded is another one."""
-    recording = __import__("sigil").replay(replay.folder / "run.mcap")
-    turns = list(recording.turns)
-    place = next(n for n, turn in enumerate(turns) if turn.effects)
-    turns[place] = turns[place].replace(effects=turns[place].effects[1:])
-    altered = type(recording)(recording.first, turns, recording.about)
-    monkeypatch.setattr("sigil.cli.recordings.replay", lambda path: altered)
-    status, out = replay()
+def test_a_recording_that_differs_is_said_so(replay: Replay, tmp_path: Path) -> None:
+    """As if this version ordered something else: an effect is missing in the file."""
+    content = read_content(replay.folder / "run.mcap")
+    place = next(n for n, (_, effects) in enumerate(content.turns) if effects)
+    content.turns[place][1].pop(0)
+    path = content.write(tmp_path / "altered.mcap")
+    status, out = replay(path=path)
     assert status == 1 and f"it differs from its replay:\n  turn {place + 1}, effect 0" in out
-    assert replay("--check", path=replay.folder).status == 1
+    assert replay("--check", path=tmp_path).status == 1
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--stats",), ("--conn", "0"), ("--slow", "skip"), ("--app", "shop:app")]
+)
+def test_what_is_damaged_further_on_is_refused_in_a_sentence(
+    replay: Replay, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """It is read as far as it is asked about, and that is not at once."""
+    content = read_content(replay.folder / "run.mcap")
+    content.turns[-1][0] = [[99]]
+    path = content.write(tmp_path / "damaged.mcap")
+    status, text = replay.refused(*words, path=path)
+    turn = len(content.turns)
+    expected = f"{path}: turn {turn} cannot be read: the kind of event 99 is not known"
+    assert status == 3 and text.startswith(expected), text
+    assert replay.refused("--check", path=tmp_path) == (3, text)
 
 
 def test_the_command_is_one_of_sigil(folder: Path) -> None:

@@ -228,9 +228,12 @@ def _compare_headers(
 def _by_name(response: Response, ignored: set[str]) -> dict[str, str]:
     """The values of the fields of a response, by their names in lower case."""
     found: dict[str, list[str]] = {}
-    for name, value in response.headers:
-        if name.lower() not in ignored:
-            found.setdefault(name.lower(), []).append(value)
+    try:
+        for name, value in response.headers:
+            if name.lower() not in ignored:
+                found.setdefault(name.lower(), []).append(str(value))
+    except (AttributeError, TypeError, ValueError):  # what a program has made in its own way
+        return {"": brief(response.headers)}
     return {name: repr(", ".join(values)) for name, values in found.items()}
 
 

@@ -36,6 +36,7 @@ SHARED_BYTES_MIN: Final = 2
 """What is shorter is the same object wherever it stands."""
 BIG_INT: Final = 10
 """A number beyond 64 bits, in hexadecimal digits."""
+_COLLECTIONS: Final = (FROZENSET, PSET, PMAP, PVECTOR, LIST, DICT)
 LEAST_INT: Final = -(2**63)
 GREATEST_INT: Final = 2**64 - 1
 
@@ -260,6 +261,8 @@ class Restorer:
         """A collection of the kind that the tag says."""
         if tag == BIG_INT:
             return int(plain[0], 16)
+        if tag not in _COLLECTIONS:
+            raise PlainError(f"the tag {tag!r} is not known to this version of sigil")
         items = [self._value(item) for item in plain]
         if tag == FROZENSET:
             return frozenset(items)
@@ -269,10 +272,8 @@ class Restorer:
             return pvector(items)
         if tag == LIST:
             return items
-        if tag in (PMAP, DICT):
-            pairs = dict(zip(items[::2], items[1::2], strict=True))
-            return pmap(pairs) if tag == PMAP else pairs
-        raise PlainError(f"the tag {tag!r} is not known to this version of sigil")
+        pairs = dict(zip(items[::2], items[1::2], strict=True))
+        return pmap(pairs) if tag == PMAP else pairs
 
 
 def _index(number: Any, table: Sequence[Any]) -> int:

@@ -29,6 +29,12 @@ MAX_RECENT: Final = 32
 """States that are kept because they were asked for last, or come before one that was."""
 
 
+class ReplayFailed(ValueError):
+    """A turn that cannot be computed again: the core raises, which is the cause. A recording may
+    say anything, and what a server never holds the core does not expect.
+    """
+
+
 @final
 class Replayed(Value):
     """A turn that was computed again: the server before it and after it, and its effects."""
@@ -47,10 +53,14 @@ class Replayed(Value):
 
 def replay_turn(server: Server, turn: Turn, parse: Parse = parse_headers_only) -> Replayed:
     """A turn computed again, from the server after the one before; behind a gap, from the server
-    that was recorded there.
+    that was recorded there. `ReplayFailed` if the core raises.
     """
     before = server if turn.gap is None else turn.gap.state
-    after, effects = advance(before, turn.events, parse)
+    try:
+        after, effects = advance(before, turn.events, parse)
+    except Exception as error:
+        raised = f"the core raises {type(error).__name__}: {error}"
+        raise ReplayFailed(f"turn {turn.number} cannot be replayed: {raised}") from error
     return Replayed(turn, before, after, tuple(effects))
 
 

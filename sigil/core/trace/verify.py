@@ -20,7 +20,7 @@ from ..server.slots import find_client
 from ..value import Value
 from .diff import brief
 from .redaction import MESSAGES
-from .states import Replayed, States, replay_turn
+from .states import Replayed, ReplayFailed, States, replay_turn
 from .summary import summaries_of, summary_names
 from .turn import Summary, Turn
 
@@ -130,8 +130,8 @@ def compare(states: States, redaction: Collection[str] = ()) -> Compared:
         turn = states.turns[index]
         try:
             step = replay_turn(state, turn, states.parse)
-        except Exception as error:
-            raised = f"{type(error).__name__}: {error}"
+        except ReplayFailed as error:
+            raised = f"{type(error.__cause__).__name__}: {error.__cause__}"
             found: Difference | None = Difference(turn.number, -1, NOTHING, "", None, raised)
         else:
             replayed = summaries_of(step.effects, has_checksums)

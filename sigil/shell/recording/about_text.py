@@ -24,6 +24,8 @@ PACKAGE = __name__.partition(".")[0]
 PROFILE = "sigil"
 ABOUT, TABLES, KINDS_NAME, LIMITS = "sigil", "sigil.tables", "sigil.kinds", "sigil.limits"
 """The names of the metadata."""
+END_OF_TIME = 253_402_300_800.0
+"""The year 10,000, in seconds since 1970: no date of Python is later."""
 
 
 def about_now(redaction: tuple[str, ...]) -> About:
@@ -81,5 +83,14 @@ def about_of(texts: Mapping[str, str]) -> About:
         texts.get("python", ""),
         texts.get("core", "") == "compiled",
         tuple(redaction.split(",")) if redaction else (),
-        float(texts.get("begun", "0")),
+        _seconds(texts.get("begun", "0")),
     )
+
+
+def _seconds(text: str) -> float:
+    """A time in seconds since 1970; 0 for what is none."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        return 0.0
+    return seconds if 0 <= seconds < END_OF_TIME else 0.0

@@ -11,11 +11,19 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+from zstandard import ZstdDecompressor, ZstdError, frame_content_size
+
 MISSING = (
     "a recording is written and read with the packages mcap and msgpack, which are not installed: "
     "pip install 'sigil-http[record]'"
 )
 SURROGATES = "surrogatepass"
+MAX_LEN = 2**28
+"""A server, or turns that were written together, of more bytes are none: what is compressed may
+claim any length, and a kilobyte may become a gibibyte.
+"""
+MAX_ITEMS = 2**24
+"""Items of one collection."""
 
 
 def require_packages() -> None:
@@ -55,7 +63,23 @@ def unpack(data: bytes) -> Any:
 
     try:
         return msgpack.unpackb(
-            data, use_list=False, strict_map_key=False, unicode_errors=SURROGATES
+            data,
+            use_list=False,
+            strict_map_key=False,
+            unicode_errors=SURROGATES,
+            max_array_len=MAX_ITEMS,
+            max_map_len=MAX_ITEMS,
         )
-    except (msgpack.UnpackException, UnicodeDecodeError) as error:
+    except (msgpack.UnpackException, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"it is not msgpack: {error}") from error
+
+
+def decompress(data: bytes, max_len: int = MAX_LEN) -> bytes:
+    """What is in a frame of Zstandard; ValueError if it is none, or longer."""
+    try:
+        length = frame_content_size(data)
+        if length > max_len:
+            raise ValueError(f"it is {length:,} bytes, and no more than {max_len:,} are read")
+        return ZstdDecompressor().decompress(data, max_output_size=max_len)
+    except ZstdError as error:
+        raise ValueError(str(error)) from error

@@ -17,8 +17,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zstandard import ZstdDecompressor, ZstdError
-
+from ...core.limits import Limits
+from ...core.limits_check import check_limits
 from ...core.server.state import Server
 from ...core.trace.about import About
 from ...core.trace.plain import PlainError, Restorer
@@ -26,13 +26,10 @@ from .about_text import ABOUT, TABLES, about_of
 from .errors import RecordingError
 from .mcap_file import STATE_NAME
 from .mcap_scan import Scan, scan
-from .packages import require_packages, unpack
+from .packages import decompress, require_packages, unpack
 from .turns import FileTurns
 
 __all__ = ["RecordingError", "RecordingParts", "read_recording"]
-
-MAX_STATE_LEN = 2**31
-"""A first server of more bytes is none: what is compressed may claim any length."""
 
 
 class RecordingParts(NamedTuple):
@@ -55,7 +52,9 @@ def read_recording(path: str | PathLike[str]) -> RecordingParts:
         why = error.strerror or error
         raise RecordingError(f"{name} cannot be read: {why}") from error
     except (RecordingError, PlainError) as error:
-        raise RecordingError(f"{name} cannot be read: {error}") from error
+        text = str(error)
+        named = text if text.startswith(name) else f"{name} cannot be read: {text}"
+        raise RecordingError(named) from error
 
 
 def _read(path: Path) -> RecordingParts:
@@ -69,6 +68,9 @@ def _read(path: Path) -> RecordingParts:
     first = restorer.restore(_state(found))
     if not isinstance(first, Server):
         raise RecordingError("what it begins with is no server")
+    problem = check_limits(first.limits) if isinstance(first.limits, Limits) else "there are none"
+    if problem is not None:
+        raise RecordingError(f"its limits make no sense: {problem}")
     about = about.replace(is_whole=found.is_whole)
     return RecordingParts(first, FileTurns(path, found.chunks, restorer), about)
 
@@ -77,9 +79,22 @@ def _tables(found: Scan) -> dict[str, Any]:
     """The tables of records and enumerations."""
     texts = found.metadata.get(TABLES, {})
     try:
-        return {name: json.loads(texts[name]) for name in ("records", "enums")}
-    except (KeyError, ValueError):
+        found_tables = {name: json.loads(texts[name]) for name in ("records", "enums")}
+    except (KeyError, ValueError, RecursionError):
         raise RecordingError("it has no tables of records") from None
+    if not all(map(_is_table, found_tables.values())):
+        raise RecordingError("its tables are no lists of names")
+    return found_tables
+
+
+def _is_table(rows: Any) -> bool:
+    """True for a list of lists of names, none of which is empty."""
+    return isinstance(rows, list) and all(map(_is_row, rows))
+
+
+def _is_row(row: Any) -> bool:
+    """True for a list of names."""
+    return isinstance(row, list) and bool(row) and {*map(type, row)} == {str}
 
 
 def _state(found: Scan) -> Any:
@@ -88,7 +103,6 @@ def _state(found: Scan) -> Any:
     if data is None:
         raise RecordingError("it has no first server: it was cut off, or is no recording of sigil")
     try:
-        packed = ZstdDecompressor().decompress(data, max_output_size=MAX_STATE_LEN)
-        return unpack(packed)
-    except (ZstdError, ValueError) as error:
+        return unpack(decompress(data))
+    except ValueError as error:
         raise RecordingError(f"its first server is damaged: {error}") from error

@@ -6,8 +6,9 @@ This class is where these functions are found by name: what they do stands in `c
 
 Rules: `recording[0]` is the first state, `recording[n]` the one after turn n, so its length is one
 more than it has turns. Nothing of it changes. Whatever cannot be answered is an exception with a
-sentence: IndexError for a turn that is not there, the classes below for the rest. It does not know
-files: the turns may come from one, one by one.
+sentence: IndexError for a turn that is not there, `RecordingError` for what does not fit together
+or cannot be read, the classes below for the rest. It does not know files: the turns may come from
+one, one by one.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -20,7 +21,7 @@ from ...core.limits import Limits, without_aliases
 from ...core.limits_check import check_limits
 from ...core.server.state import Server
 from ...core.trace.about import About
-from ...core.trace.answers import AnswerDifference, examples
+from ...core.trace.answers import AnswerDifference, Example, examples
 from ...core.trace.bisect import first_true
 from ...core.trace.closes import Close, closes_in
 from ...core.trace.dialogue import MAX_LINES, Dialogue, dialogue_of
@@ -35,6 +36,7 @@ from ...core.trace.verify import Compared, Difference, compare
 from ...core.trace.what_if import WhatIf, what_if
 from ..loop.head_cache import cached_parser
 from ..program.handlers import Handler
+from .errors import asked_of_recording
 
 
 class PredicateFailed(RuntimeError):
@@ -81,7 +83,8 @@ class Recording(Sequence[Server]):
         return f"<Recording of {count} {'turn' if count == 1 else 'turns'}>"
 
     def _repr_html_(self) -> str:
-        return recording_html(self.first, self.turns, self.about)
+        with asked_of_recording():
+            return recording_html(self.first, self.turns, self.about)
 
     # -- a sequence of states ----------------------------------------------------------------------
 
@@ -94,13 +97,23 @@ class Recording(Sequence[Server]):
     def __getitem__(self, index: slice) -> list[Server]: ...
     def __getitem__(self, index: int | slice) -> Server | list[Server]:
         if isinstance(index, slice):
-            return [self._states.at(number) for number in range(*index.indices(len(self)))]
-        return self._states.at(self._number(index))
+            return [self._at(number) for number in range(*index.indices(len(self)))]
+        return self._at(self._number(index))
 
     def __iter__(self) -> Iterator[Server]:
         yield self.first
-        for step in self._states.walk():
+        steps = self._states.walk()
+        while True:
+            with asked_of_recording():
+                step = next(steps, None)
+            if step is None:
+                return
             yield step.after
+
+    def _at(self, number: int) -> Server:
+        """The state of this number."""
+        with asked_of_recording():
+            return self._states.at(number)
 
     def _number(self, index: int) -> int:
         """The number of the state of this index, which may count from the end; IndexError if there
@@ -119,11 +132,14 @@ class Recording(Sequence[Server]):
         number = self._number(turn)
         if number == 0:
             raise IndexError("state 0 is before the first turn, which is turn 1")
-        return self._states.replayed(number).effects
+        with asked_of_recording():
+            return self._states.replayed(number).effects
 
     def diff(self, a: int, b: int, max_changes: int = MAX_CHANGES) -> tuple[Change, ...]:
         """What differs between the states of two numbers, named by field."""
-        return diff(self[a], self[b], max_changes)
+        before, after = self[a], self[b]
+        with asked_of_recording():
+            return diff(before, after, max_changes)
 
     def bisect(self, predicate: Callable[[Server], object]) -> int:
         """The number of the first state of which this is true, if it stays true from there on; else
@@ -134,7 +150,7 @@ class Recording(Sequence[Server]):
         """
 
         def is_true(number: int) -> object:
-            state = self._states.at(number)
+            state = self._at(number)
             try:
                 return bool(predicate(state))
             except Exception as error:
@@ -158,7 +174,8 @@ class Recording(Sequence[Server]):
         """What was compared with what the core makes of the events, and where they differ first: as
         a str a sentence.
         """
-        return compare(self._states, self.about.redaction)
+        with asked_of_recording():
+            return compare(self._states, self.about.redaction)
 
     # -- what would be otherwise -------------------------------------------------------------------
 
@@ -172,7 +189,8 @@ class Recording(Sequence[Server]):
         problem = check_limits(given) or (None if slow is None else check_slow(slow))
         if problem is not None:
             raise ValueError(problem)
-        return what_if(self._states, given, slow, cached_parser(given))
+        with asked_of_recording():
+            return what_if(self._states, given, slow, cached_parser(given))
 
     def against(
         self, app: Handler, *, ignoring: Collection[str] = (), timeout: float = 30.0
@@ -188,8 +206,18 @@ class Recording(Sequence[Server]):
         if not callable(app):
             raise TypeError(f"a handler is a function of a request, not {type(app).__name__}")
         has_bodies = "body" not in self.about.redaction
-        asked, limits = examples(self._states), self.first.limits
+        asked, limits = self._examples(), self.first.limits
         return tuple(differences(app, asked, limits, ignoring, has_bodies, timeout))
+
+    def _examples(self) -> Iterator[Example]:
+        """The requests that were answered, one by one."""
+        found = examples(self._states)
+        while True:
+            with asked_of_recording():
+                example = next(found, None)
+            if example is None:
+                return
+            yield example
 
     # -- connections -------------------------------------------------------------------------------
 
@@ -200,30 +228,35 @@ class Recording(Sequence[Server]):
 
     def closes(self) -> tuple[Close, ...]:
         """The ends of connections, in order: who, when, why."""
-        return closes_in(self._states)
+        with asked_of_recording():
+            return closes_in(self._states)
 
     def dialogue(self, conn: Conn | int, max_lines: int = MAX_LINES) -> Dialogue:
         """What a person can read of a connection, or of the one of this generation; `UnknownConn`
         for one that is not there.
         """
-        return dialogue_of(self._states, self._life(conn), max_lines)
+        life = self._life(conn)
+        with asked_of_recording():
+            return dialogue_of(self._states, life, max_lines)
 
     def explain(self, conn: Conn | int | Close) -> Explanation:
         """The chain of facts that led to an end: that of a connection, or of the one of this
         generation; `UnknownConn` for one that is not there.
         """
-        return explain_life(
-            self._states, self._life(conn.conn if isinstance(conn, Close) else conn)
-        )
+        life = self._life(conn.conn if isinstance(conn, Close) else conn)
+        with asked_of_recording():
+            return explain_life(self._states, life)
 
     def stats(self) -> RecordingStats:
         """The figures of the recording."""
-        return recording_stats(self._states)
+        with asked_of_recording():
+            return recording_stats(self._states)
 
     def _all_lives(self) -> dict[int, Life]:
         """The lives of all connections, by generation."""
         if self._lives is None:
-            self._lives = lives(self._states)
+            with asked_of_recording():
+                self._lives = lives(self._states)
         return self._lives
 
     def _life(self, conn: Conn | int) -> Life:

@@ -20,20 +20,17 @@ from struct import error as struct_error
 from typing import Any, NamedTuple, overload
 from zlib import crc32
 
-from zstandard import ZstdDecompressor, ZstdError
-
 from ...core.server.state import Server
 from ...core.trace.events import read_event
 from ...core.trace.plain import PlainError, Restorer
-from ...core.trace.turn import Gap, Turn
+from ...core.trace.turn import Gap, Summary, Turn
 from .batch import GAPS, TURNS
 from .errors import RecordingError
 from .mcap_scan import ChunkPlace
-from .packages import unpack
+from .packages import decompress, unpack
 
 CHUNKS_KEPT = 4
 """So many chunks are kept unpacked: whoever compares two places goes to and fro."""
-MAX_CHUNK_LEN = 2**31
 _RECORD = Struct("<BQ")
 _CHUNK_HEAD = Struct("<QQQI")
 _MESSAGE = Struct("<BQHIQQ")
@@ -46,7 +43,7 @@ class RawTurn(NamedTuple):
     """
 
     events: Sequence[Any]
-    effects: tuple[Any, ...]
+    effects: Any
     gap: Any
     at: int
     """When, in nanoseconds since 1970."""
@@ -99,7 +96,8 @@ class FileTurns(Sequence[Turn]):
         turns = self._chunk(chunk)
         if index - before >= len(turns):
             offset = self._places[chunk].offset
-            raise RecordingError(f"the chunk at byte {offset} has fewer turns than its index says")
+            text = f"the chunk at byte {offset} has fewer turns than its index says"
+            raise RecordingError(f"{self._path} cannot be read: {text}")
         return turns[index - before]
 
     def _turn(self, index: int) -> Turn:
@@ -107,9 +105,10 @@ class FileTurns(Sequence[Turn]):
         raw = self._raw(index)
         try:
             events = tuple([read_event(event, self._restorer) for event in raw.events])
-            return Turn(index + 1, events, raw.effects, self._gap(raw.gap))
+            return Turn(index + 1, events, _summaries(raw.effects), self._gap(raw.gap))
         except (PlainError, TypeError, ValueError) as error:
-            raise RecordingError(f"turn {index + 1} cannot be read: {error}") from error
+            text = f"turn {index + 1} cannot be read: {error}"
+            raise RecordingError(f"{self._path}: {text}") from error
 
     def _gap(self, raw: Any) -> Gap | None:
         """What is missing before a turn."""
@@ -141,12 +140,29 @@ class FileTurns(Sequence[Turn]):
         except (ValueError, TypeError) as error:
             if isinstance(error, RecordingError):
                 raise
-            raise RecordingError(f"the chunk at byte {place.offset} is damaged: {error}") from error
+            raise RecordingError(_damaged(self._path, place, error)) from error
         return turns
 
     def _count(self, number: int) -> int:
         """How many turns are in a chunk."""
         return self._ends[number] - (self._ends[number - 1] if number else 0)
+
+
+def _damaged(path: Path, place: ChunkPlace, error: Exception) -> str:
+    """The sentence for a chunk that cannot be read."""
+    return f"{path} cannot be read: the chunk at byte {place.offset} is damaged: {error}"
+
+
+def _summaries(effects: Any) -> tuple[Summary, ...]:
+    """Effects in short, as they were written; `PlainError` if they are none."""
+    if not isinstance(effects, tuple) or not all(map(_is_summary, effects)):
+        raise PlainError("its effects are none")
+    return effects
+
+
+def _is_summary(row: Any) -> bool:
+    """True for what begins with the number of a kind."""
+    return isinstance(row, tuple) and bool(row) and type(row[0]) is int
 
 
 def _gap_of(messages: list[tuple[int, int, bytes]]) -> Any:
@@ -181,11 +197,11 @@ def _content_of(path: Path, place: ChunkPlace) -> bytes:
         start = _CHUNK_HEAD.size + 4
         name_len = int.from_bytes(data[_CHUNK_HEAD.size : start], "little")
         compressed = data[start + name_len + 8 :]
-        if data[start : start + name_len] != b"zstd" or length > MAX_CHUNK_LEN:
-            raise ValueError("it is compressed in a way that is not known, or too long")
-        content = ZstdDecompressor().decompress(compressed, max_output_size=max(length, 1))
-        if crc32(content) != checksum:
+        if data[start : start + name_len] != b"zstd":
+            raise ValueError("it is compressed in a way that is not known")
+        content = decompress(compressed)
+        if len(content) != length or crc32(content) != checksum:
             raise ValueError("its CRC-32 is not the one that was written")
-    except (ZstdError, ValueError, struct_error) as error:
-        raise RecordingError(f"the chunk at byte {place.offset} is damaged: {error}") from error
+    except (ValueError, struct_error) as error:
+        raise RecordingError(_damaged(path, place, error)) from error
     return content
