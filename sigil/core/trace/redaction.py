@@ -16,6 +16,7 @@ from typing import Any, Final, final
 from ..http.headers import Headers, Pairs
 from ..http.request import Request
 from ..http.response import Response
+from ..http.tokens import TOKEN
 from ..value import Value
 from ..websocket.fragments import CompressedFragment, CompressedMessage, Fragment
 
@@ -52,8 +53,13 @@ class Redaction(Value):
 
 def redaction_of(names: Iterable[str]) -> Redaction | None:
     """What these names ask for, None if there are none: names of header fields, `body`, `messages`.
-    ValueError for a field that is needed.
+    ValueError for a field that is needed, or what is the name of none: it would hide nothing.
     """
+    names = tuple(names)
+    for name in names:
+        if not isinstance(name, str) or (name.strip() and TOKEN.fullmatch(name.strip()) is None):
+            text = f"a field of that name cannot be redacted, since there is none: {name!r}"
+            raise ValueError(text)
     asked = {name.strip().lower() for name in names if name.strip()}
     needed = sorted(asked & NEEDED_FIELDS)
     if needed:

@@ -15,12 +15,15 @@ be read alone. It does not know what a turn is.
 from __future__ import annotations
 
 import logging
+import os
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from ...core.effects import SERVER_LOG
 from ...core.server.state import Server
@@ -61,6 +64,21 @@ def _nothing() -> None:
     """Hands nothing over: nobody has said what does."""
 
 
+def _open_to_write(path: Path) -> BinaryIO:
+    """The file at a path, empty; BlockingIOError if another recording is being written to it."""
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666), "wb", 0)
+    try:
+        flock(file, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise
+    except OSError:
+        pass  # a filesystem without locks: nobody can be asked
+    with suppress(OSError):  # what cannot be cut off has no length: a pipe, a device
+        file.truncate(0)
+    return file
+
+
 class FileWriter:
     """Writes batches to files, in a thread of its own."""
 
@@ -93,6 +111,8 @@ class FileWriter:
         self.trouble = ""
         """Why turns are missing, if some are."""
         self._is_ending = False
+        self._process = os.getpid()
+        """Whose file it is: one that is forked has its own copy of everything but the file."""
         self.path = names.next()
         """The file that is written."""
         self._open(self.path)
@@ -123,7 +143,11 @@ class FileWriter:
             self._changed.notify()
 
     def end(self, server: Server) -> None:
-        """Write what waits, and the end of the file; a recording without turns has this server."""
+        """Write what waits, and the end of the file; a recording without turns has this server. In
+        a process that was forked meanwhile nothing is written: the file is that of the other.
+        """
+        if os.getpid() != self._process:
+            return
         with self._changed:
             self._is_ending = True
             self._changed.notify()
@@ -214,7 +238,10 @@ class FileWriter:
     def _open(self, path: Path) -> None:
         """Open a file; RecordingError with a sentence if that cannot be."""
         try:
-            file = path.open("wb", buffering=0)
+            file = _open_to_write(path)
+        except BlockingIOError:
+            text = f"a recording cannot be written to {path}: another one is being written to it"
+            raise RecordingError(text) from None
         except OSError as error:
             why = error.strerror or error
             raise RecordingError(f"a recording cannot be written to {path}: {why}") from error

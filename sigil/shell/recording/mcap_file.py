@@ -15,6 +15,8 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Callable
+from contextlib import suppress
+from fcntl import LOCK_UN, flock
 from struct import Struct
 from typing import TYPE_CHECKING, Any, BinaryIO
 from zlib import crc32
@@ -218,7 +220,9 @@ class McapFile:
         self.put(summary + _bytes_of(builder) + MAGIC)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, which others may write to now, though a forked process has it too."""
+        with suppress(OSError):
+            flock(self._file, LOCK_UN)
         self._file.close()
 
 

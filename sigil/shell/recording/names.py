@@ -1,7 +1,8 @@
 """The names of the files of a recording.
 
 Theory: a recording that goes on for days is many files. Their names are a pattern, in which
-`{number}` is how many there were, and `{time}` when the file began, so that they sort by time.
+`{number}` is how many there were, and `{time}` when the file began, so that they sort by time. A
+program may change its folder meanwhile: the files lie where the first one was asked for.
 
 Rules: a recording that rotates and whose pattern has neither gets a number before its ending. Only
 files that this recording has written are removed. It does not know what is in them.
@@ -9,7 +10,8 @@ files that this recording has written are removed. It does not know what is in t
 
 from collections import deque
 from contextlib import suppress
-from os import PathLike, fspath
+from os import PathLike, fsdecode
+from os.path import abspath
 from pathlib import Path
 from time import gmtime, strftime
 
@@ -18,7 +20,7 @@ class FileNames:
     """The names of the files of one recording, in order."""
 
     def __init__(self, pattern: str | PathLike[str], is_rotating: bool = False) -> None:
-        text = fspath(pattern)
+        text = abspath(fsdecode(pattern))
         if is_rotating and "{number}" not in text and "{time}" not in text:
             path = Path(text)
             text = str(path.with_name(f"{path.stem}-{{number}}{path.suffix}"))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from math import isfinite
 from os import PathLike
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
@@ -61,6 +62,15 @@ def _parts_of(redact: Sequence[str] | str) -> Parts:
     return Parts(partial(about_now, asked), redactor.flatten, redactor)
 
 
+def _check_number(name: str, value: object, minimum: int) -> None:
+    """ValueError for an argument that is no number, or less than this; None is no bound."""
+    if value is None:
+        return
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not isfinite(value) or value < minimum:  # type: ignore[arg-type, operator]
+        raise ValueError(f"{name} is a number, {minimum} or more, not {value!r}")
+
+
 class Recorded(Controlling):
     """What a server that can be recorded is."""
 
@@ -92,13 +102,17 @@ class Recorded(Controlling):
         fields, `body`, `messages`. When the disk is full or too slow, the server serves on, and the
         recording has a gap.
 
-        RecordingError if the file cannot be written; ModuleNotFoundError without the packages of
+        RecordingError if the file cannot be written, or another recording is being written to it;
+        ValueError for arguments that make no sense; ModuleNotFoundError without the packages of
         `sigil-http[record]`.
         """
         from .file_writer import FileWriter, Rotation
         from .names import FileNames
         from .turn_recorder import TurnRecorder
 
+        _check_number("max_len", max_len, 1)
+        _check_number("max_seconds", max_seconds, 0)
+        _check_number("keep", keep, 1)
         parts = _parts_of(redact)
         rotation = Rotation(max_len, max_seconds, keep)
         names = FileNames(path, rotation != Rotation())
@@ -136,6 +150,9 @@ class Recorded(Controlling):
         from .recent import RecentTurns
         from .turn_recorder import TurnRecorder
 
+        _check_number("seconds", seconds, 0)
+        _check_number("max_len", max_len, 1)
+        _check_number("pause", pause, 0)
         parts = _parts_of(redact)
         recent = RecentTurns(seconds, max_len, parts.about, parts.flatten)
         if path is not None:

@@ -2,8 +2,11 @@
 
 import http.client
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -158,3 +161,102 @@ def test_the_same_traffic_flattens_alike(server: HttpServer, tmp_path: Path) -> 
     assert list(once.turns) == list(again.turns)
     assert isinstance(once, RecordingParts)
     assert isinstance(once.first, Server)
+
+
+# -- what is asked for, and where ------------------------------------------------------------------
+
+
+def test_files_stay_where_the_first_one_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that changes its folder has all of them in one place."""
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    client = Client(app)
+    with client.server.recording("run.mcap", max_len=1) as first:
+        (recorder,) = client.server._recorders
+        client.get("/")
+        recorder.hand_over()
+        monkeypatch.chdir(tmp_path / "other")
+        client.get("/")
+        recorder.hand_over()
+        client.get("/")
+    assert first == tmp_path / "run-0001.mcap"
+    assert len(list(tmp_path.glob("run-*.mcap"))) >= 2
+    assert not list((tmp_path / "other").iterdir())
+
+
+def test_one_file_is_written_by_one_recording(tmp_path: Path) -> None:
+    path = tmp_path / "run.mcap"
+    server = Client(app).server
+    refused = pytest.raises(RecordingError, match=r"run\.mcap: another one is being written to it")
+    with server.recording(path):
+        with refused, server.recording(path):
+            raise AssertionError("it was not refused")
+        with refused, Client(app).server.recording(path):
+            raise AssertionError("it was not refused")
+    assert not read_recording(path).turns  # it is whole
+    with server.recording(path):
+        pass
+
+
+FORKED = """
+import os, sys
+from sigil import Response
+from sigil.testing import Client
+
+client = Client(lambda request: Response.text("hello"))
+with client.server.recording(sys.argv[1]):
+    client.get("/")
+    process = os.fork()
+    if process == 0:
+        sys.exit(0)  # which ends the block, in this process too
+    os.waitpid(process, 0)
+    client.get("/")
+"""
+
+
+def test_a_process_that_is_forked_does_not_write_to_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.mcap"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED, path], check=True, timeout=60)
+    parts = read_recording(path)
+    assert parts.about.is_whole
+    replayed(parts)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_len": 0},
+        {"max_len": "many"},
+        {"max_seconds": float("nan")},
+        {"max_seconds": -1},
+        {"keep": 0},
+        {"keep": True},
+        {"redact": ["two words"]},
+        {"redact": "body;cookie"},
+        {"redact": [1]},
+        {"redact": ["host"]},
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with (
+        pytest.raises(ValueError, match=r" is a number, | cannot be redacted"),
+        Client(app).server.recording(tmp_path / "run.mcap", **wrong),
+    ):
+        raise AssertionError("it was not refused")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"seconds": float("nan")}, {"seconds": -1}, {"max_len": 0}, {"pause": "long"}],
+    ids=str,
+)
+def test_what_makes_no_sense_of_the_last_turns_is_refused(wrong: dict[str, Any]) -> None:
+    with (
+        pytest.raises(ValueError, match=r"is a number, \d or more, not "),
+        Client(app).server.recorder(**wrong),
+    ):
+        raise AssertionError("it was not refused")
