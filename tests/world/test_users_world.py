@@ -8,6 +8,7 @@ import pytest
 
 from sigil import Deferred, Limits, Request, Response
 from sigil.testing import Ask, Faults, Violation, Visitors, World
+from sigil.testing.world import Script
 from sigil.testing.world.faults import ALL_FAULTS, NO_FAULTS, faults_named
 from sigil.testing.world.memory import check_memory, held_len
 from sigil.testing.world.shrink import broken_rule_of, shrink
@@ -158,6 +159,54 @@ def test_a_recording_of_it_can_be_looked_at() -> None:
     assert recording[first].slots.used >= 3 > recording[first - 1].slots.used
 
 
+def counting() -> Any:
+    """A program whose ninth request fails."""
+    numbers = iter(range(1, 10**6))
+
+    def app(request: Request) -> Response:
+        return Response.text(f"{1 / (9 - next(numbers))}")
+
+    return app
+
+
+def test_a_program_that_keeps_something_is_made_anew_to_make_its_world_short() -> None:
+    found = World(counting(), clients=9, faults=NO_FAULTS, seed=1)
+    assert broken_rule_of(found) is not None
+    with pytest.raises(ValueError, match="goes another way when it is run again"):
+        shrink(found, 50)
+
+    def again(script: Script) -> UsersWorld:
+        return World(counting(), clients=9, faults=NO_FAULTS, seed=1, script=script)
+
+    shorter = again(shrink(found, 200, again))
+    violation = broken_rule_of(shorter)
+    assert violation is not None and "division by zero" in str(violation)
+    assert sum(count for _, count in shorter.outcome().statuses) <= 9
+
+
+def skipping(request: Request) -> Response:
+    """A program that moves on who is slow."""
+    if request.path == "/ws":
+        return Response.upgrade(slow="skip", after="")
+    return Response.sse(slow="skip")
+
+
+def test_who_skips_and_reads_little_for_long_is_held_little_for() -> None:
+    """One of a few slow readers is moved on hundreds of times, which no other world does."""
+    world = World(
+        skipping,
+        clients=(Visitors("websocket", 6, "/ws"), Visitors("sse", 6)),
+        faults=NO_FAULTS._replace(slow=1.0),
+        limits=Limits(outgoing_buffer_sz=1_000, max_outbox_len=200, stall_timeout=60),
+        between=lambda server: server.broadcast("x" * 90),
+        seconds=5.0,
+        check_every=5,
+        is_recorded=False,
+    )
+    world.run()
+    assert world.server.stats().skips > 50
+
+
 # -- would it notice -------------------------------------------------------------------------------
 
 
@@ -188,6 +237,13 @@ def test_memory_beyond_the_promise_is_noticed(monkeypatch: pytest.MonkeyPatch) -
 # -- bad input -------------------------------------------------------------------------------------
 
 
+def broken_world() -> UsersWorld:
+    """A world that has broken a rule."""
+    found = World(boiling, clients=1, faults=NO_FAULTS)
+    assert broken_rule_of(found) is not None
+    return found
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
@@ -195,6 +251,49 @@ def test_memory_beyond_the_promise_is_noticed(monkeypatch: pytest.MonkeyPatch) -
         (lambda: World(boiling, faults=("rain",)), ValueError, "no fault 'rain', only cuts"),
         (lambda: World(boiling, clients=[3]), TypeError, "a number or Visitors, not int"),
         (lambda: World(boiling, clients=Visitors("tea")), ValueError, "no clients 'tea'"),
+        (lambda: World(boiling, clients=2.5), TypeError, "or Visitors, not float"),
+        (lambda: World(boiling, clients=None), TypeError, "or Visitors, not NoneType"),
+        (lambda: World(boiling, clients=True), TypeError, "or Visitors, not bool"),
+        (lambda: World(boiling, clients=0), ValueError, "clients are at least 1"),
+        (lambda: World(boiling, clients=[]), ValueError, "clients are at least 1"),
+        (lambda: World(boiling, clients=-1), ValueError, "clients is at least 0, not -1"),
+        (lambda: World(boiling, clients=Visitors(number="3")), TypeError, "not str"),
+        (lambda: World(boiling, clients=Visitors(times=0)), ValueError, "times is at least 1"),
+        (lambda: World(boiling, clients=Visitors(asks=[])), ValueError, "asks are at least one"),
+        (lambda: World(boiling, clients=Visitors(asks=3)), TypeError, "or a function, not int"),
+        (lambda: World(boiling, clients=Visitors(asks=[3])), TypeError, "there is 3, of type int"),
+        (lambda: World(boiling, clients=Visitors(sends=[])), ValueError, "sends are at least one"),
+        (lambda: World(boiling, clients=Visitors(asks="a b")), ValueError, "no target is 'a b'"),
+        (lambda: World(boiling, clients=Visitors(asks="/a b")), ValueError, "is visible ASCII"),
+        (lambda: World(boiling, clients=Visitors(asks=Ask("/", ""))), ValueError, "no method"),
+        (lambda: World(boiling, clients=Visitors(asks=Ask(body="x"))), TypeError, "is bytes"),
+        (
+            lambda: World(boiling, clients=Visitors(asks=Ask(headers=("ab", "c")))),
+            ValueError,
+            "are pairs",
+        ),
+        (
+            lambda: World(boiling, clients=Visitors(asks=lambda rng: 3)).run(),
+            TypeError,
+            "Ask, not int",
+        ),
+        (lambda: World(boiling, faults=3), TypeError, "Faults or names, not int"),
+        (lambda: World(boiling, faults={"cuts": 1}), TypeError, "Faults or names, not dict"),
+        (lambda: World(boiling, faults="rain"), ValueError, "no fault 'rain'"),
+        (lambda: World(boiling, faults=[3]), ValueError, "no fault 3"),
+        (lambda: World(boiling, faults=Faults(cuts=2.0)), ValueError, "cuts is a probability"),
+        (lambda: World(boiling, faults=Faults(late=float("nan"))), ValueError, "late is"),
+        (lambda: World(boiling, faults=Faults(slow="x")), TypeError, "not str"),
+        (lambda: World(boiling, seed="x"), TypeError, "seed is a whole number, not str"),
+        (lambda: World(boiling, seconds=float("inf")), ValueError, "a time, which inf is not"),
+        (lambda: World(boiling, seconds="x"), TypeError, "seconds is a number, not str"),
+        (lambda: World(boiling, tick_seconds=0), ValueError, "a time, which 0 is not"),
+        (lambda: World(boiling, check_every=0), ValueError, "check_every is at least 1"),
+        (lambda: World(boiling, waves=-1), ValueError, "waves is at least 0"),
+        (lambda: World(boiling, limits=3), TypeError, "limits are Limits, not 3"),
+        (lambda: World(boiling, callbacks=3), TypeError, "callbacks are Callbacks, not 3"),
+        (lambda: World(boiling, check=3), TypeError, "are plain functions, not 3"),
+        (lambda: shrink(broken_world(), again=3), TypeError, "a function of a script"),
     ],
 )
 def test_what_makes_no_sense_is_said(make: Any, error: type[Exception], words: str) -> None:
@@ -205,3 +304,5 @@ def test_what_makes_no_sense_is_said(make: Any, error: type[Exception], words: s
 def test_faults_are_given_by_name_or_number() -> None:
     assert faults_named("resets") == NO_FAULTS._replace(resets=ALL_FAULTS.resets)
     assert Faults(cuts=1.0).cuts == 1.0
+    assert World(boiling, faults="slow", skip="raises").faults == faults_named("slow")
+    assert World(boiling, skip="raises").skip == {"raises"}

@@ -6,7 +6,7 @@ for it: so by default all of it happens, often enough to be seen in a world that
 Rules: each field is a probability, 0 for never. It does not know how it is done.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -51,13 +51,26 @@ NO_FAULTS = Faults(*(0.0 for _ in Faults._fields))
 
 def faults_named(*names: str) -> Faults:
     """Only these faults, as often as by default; ValueError for one that there is not."""
-    unknown = sorted(set(names) - set(Faults._fields))
+    unknown = sorted(set(names) - set(Faults._fields), key=str)
     if unknown:
         known = ", ".join(Faults._fields)
         raise ValueError(f"there is no fault {unknown[0]!r}, only {known}")
     return NO_FAULTS._replace(**{name: Faults._field_defaults[name] for name in names})
 
 
-def to_faults(faults: Faults | Iterable[str]) -> Faults:
-    """The faults that are given as such, or by their names."""
-    return faults if isinstance(faults, Faults) else faults_named(*faults)
+def to_faults(faults: Faults | str | Iterable[str]) -> Faults:
+    """The faults that are given as such, or by their names; ValueError for what is no probability,
+    or no name.
+    """
+    if isinstance(faults, str):
+        return faults_named(faults)
+    if not isinstance(faults, Faults):
+        if isinstance(faults, Mapping) or not isinstance(faults, Iterable):
+            raise TypeError(f"faults are Faults or names, not {type(faults).__name__}")
+        return faults_named(*faults)
+    for name, chance in zip(Faults._fields, faults, strict=True):
+        if not isinstance(chance, int | float):
+            raise TypeError(f"the fault {name} is a probability, not {type(chance).__name__}")
+        if not 0.0 <= chance <= 1.0:
+            raise ValueError(f"the fault {name} is a probability, from 0 to 1, not {chance}")
+    return faults

@@ -13,7 +13,7 @@ counted twice, as the promise does. It does not know time.
 from collections.abc import Iterator
 
 from ...core.connection.client import Client
-from ...core.connection.client_status import incoming_len, outgoing_len
+from ...core.connection.client_status import incoming_len, outbox_len, outgoing_len
 from ...core.connection.subscriber import item_len, places_len
 from ...core.limits import Limits
 from ...core.server.budgets import outbound_bound
@@ -29,6 +29,9 @@ from ...core.views.footprint import (
     footprint,
 )
 from .model import Violation
+
+SKIPPING_LEN = 2_048
+"""Bytes of the head of an answer, of a gap and of control frames, at most."""
 
 
 def held_by(client: Client) -> int:
@@ -67,6 +70,20 @@ def check_memory(server: Server, response_len: int, tick_len: int) -> Iterator[V
     if held > promised:
         yield Violation("memory", f"{held} bytes are held, {promised} are promised")
     yield from check_sums(server, response_len)
+
+
+def check_skipping(server: Server, longest: int) -> Iterator[Violation]:
+    """Check that little waits for whoever is moved on when it is slow, however long it stays, where
+    nothing that the program has made is longer than `longest`.
+    """
+    bound = server.limits.max_outbox_len + 2 * longest + SKIPPING_LEN
+    for client in clients_of(server.slots):
+        if client.subscriber is None or not client.subscriber.skips:
+            continue
+        held = outbox_len(client)
+        if held > bound:
+            text = f"{held} bytes wait for {client.conn}, which skips; the bound is {bound}"
+            yield Violation("memory", text)
 
 
 def check_sums(server: Server, response_len: int) -> Iterator[Violation]:

@@ -7,7 +7,9 @@ nothing more can be left out. That is sound since a world is the same with less 
 (`decisions`): what is left out leaves the others as they were.
 
 Rules: a shorter script counts if the world still breaks the same rule. The number of runs is
-bounded; what was found by then is the result. It does not know what decisions are about.
+bounded; what was found by then is the result. A world that goes another way when it is run again by
+its own decisions cannot be made shorter, and that is said: its program has kept something, or goes
+by a clock or by chance. It does not know what decisions are about.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,15 +42,29 @@ def broken_rule_of(world: Simulation) -> Violation | None:
     return world.violation
 
 
-def shrink(world: Simulation, max_runs: int = MAX_RUNS) -> Script:
+def shrink(world: Simulation, max_runs: int = MAX_RUNS, again: "_Again | None" = None) -> Script:
     """The shortest script that is found by which this world, which has broken a rule, still does.
 
-    ValueError if it has broken none.
+    `again(script)` makes the world anew, with its program: for one that keeps something from one
+    request to the next. ValueError if the world has broken no rule, or goes another way when it is
+    run again.
     """
     if world.violation is None:
         raise ValueError("only a world that has run, and has broken a rule, can be made shorter")
-    shrinker = Shrinker(world.again, world.script(world.violation.check), max_runs)
-    return shrinker.shortest()
+    if again is not None and not callable(again):
+        raise TypeError(f"again is a function of a script, not {type(again).__name__}")
+    script = world.script(world.violation.check)
+    second = (again or world.again)(script)
+    violation = broken_rule_of(second)
+    is_same = violation is not None and violation.check == script.rule
+    # with `again` another digest may be that of a name or a number that the program makes up
+    if not is_same or (again is None and second.trace.digest() != world.trace.digest()):
+        raise ValueError(
+            "the world goes another way when it is run again by the same decisions: its program "
+            "keeps something, or goes by a clock or by chance. Give again=..., a function that "
+            "makes the world of a script with its program anew: World(make_app(), script=script)"
+        )
+    return Shrinker(again or world.again, script, max_runs).shortest()
 
 
 class Shrinker:

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from ...core.limits import Limits
 from ...shell.recording.recording import Recording
+from ..turns import recording_of
 from .decisions import Decisions, Script
 from .model import Violation
-from .recordings import recording_of
 from .trace import Trace
 from .traced_server import TracedServer
 
@@ -79,8 +79,13 @@ class Simulation:
         raise NotImplementedError
 
     def recording(self) -> Recording:
-        """What has happened, as states that can be looked at, compared and searched."""
-        return recording_of(self.server)
+        """What has happened, as states that can be looked at, compared and searched; RuntimeError
+        if nothing was kept.
+        """
+        server = self.server
+        if server.turns is None:
+            raise RuntimeError("this world is not recorded: make it with is_recorded=True")
+        return recording_of(server.first, server.turns)
 
     def again(self, script: Script) -> "Simulation":
         """This world anew, by other decisions."""

@@ -21,10 +21,12 @@ from ...core.conn import Conn
 from ...core.effects import ERROR_LOG, CallClose, CallOpen, Effect
 from ...core.events import (
     Accepted,
+    Delivered,
     DescriptorsExhausted,
     Event,
     HandlerReturned,
     Publish,
+    SendMessages,
     StreamChunk,
 )
 from ...core.limits import Limits
@@ -89,6 +91,8 @@ class UsersRules:
         self.violations: list[Violation] = []
         self.response_len = 65_536
         """The longest that the program has made at once."""
+        self.longest = 0
+        """The longest body, piece of one, or message that it has made."""
         self.published_len = 0
         self.tick_len = 1_024
         """The most that it has published in a tick."""
@@ -103,7 +107,12 @@ class UsersRules:
         """Note what the core was given in a call, and what it ordered."""
         for event in events:
             if isinstance(event, Publish):
-                self.published_len += sum(len(message[1]) for message in event.messages)
+                lengths = [len(message[1]) for message in event.messages]
+                self.published_len += sum(lengths)
+                self.longest = max(self.longest, *lengths, 0)
+            elif isinstance(event, SendMessages | Delivered):
+                sent = event.messages if isinstance(event, SendMessages) else event.replies
+                self.longest = max(self.longest, *[len(data) for _, data in sent], 0)
             elif isinstance(event, HandlerReturned | StreamChunk):
                 self._note_length(event)
         for effect in effects:
@@ -128,7 +137,8 @@ class UsersRules:
         bodies = [event.data] if isinstance(event, StreamChunk) else []
         if isinstance(event, HandlerReturned):
             bodies = [one.body for one in event.responses if isinstance(one.body, bytes)]
-        self.response_len = max(self.response_len, *map(len, bodies), 0)
+        self.longest = max(self.longest, *map(len, bodies), 0)
+        self.response_len = max(self.response_len, self.longest)
 
     def note_held_up(self, now: float, seconds: float) -> None:
         """Note that the loop was held up until now."""

@@ -26,14 +26,15 @@ from ..failures import standing_for
 from .checks import CHECKS
 from .decisions import Decisions, Script
 from .faults import ALL_FAULTS, Faults, to_faults
-from .memory import check_memory, check_sums
+from .memory import check_memory, check_skipping, check_sums
 from .model import Violation
 from .simulation import Check, Outcome, Simulation
 from .trace import Trace
 from .traced_server import TracedServer
+from .users_arguments import check_parts, check_seconds, check_whole, to_groups, to_names
 from .users_rules import UsersRules
 from .visiting_streams import VISITORS, WebSocketVisitor
-from .visitors import KINDS, Visitor, Visitors, draw_manner
+from .visitors import Visitor, Visitors, draw_manner
 
 TICK_SECONDS = 0.01
 """Between two ticks, if something is to be done."""
@@ -68,14 +69,14 @@ class UsersWorld(Simulation):
         app: Handler,
         *,
         clients: int | Visitors | Sequence[Visitors] = 20,
-        faults: Faults | Iterable[str] = ALL_FAULTS,
+        faults: Faults | str | Iterable[str] = ALL_FAULTS,
         seed: int = 0,
         callbacks: Callbacks | None = None,
         limits: Limits | None = None,
         seconds: float = 30.0,
         between: Callable[[TracedServer], object] | None = None,
         check: Check | None = None,
-        skip: Iterable[str] = (),
+        skip: str | Iterable[str] = (),
         check_every: int = 1,
         is_recorded: bool = True,
         tick_seconds: float = TICK_SECONDS,
@@ -83,11 +84,18 @@ class UsersWorld(Simulation):
         script: Script | None = None,
     ) -> None:
         self._arguments = {name: value for name, value in locals().items() if name in _ARGUMENTS}
-        self.seed, self.skip = seed, frozenset(skip)
+        check_whole("seed", seed, -(2**63))
+        check_whole("waves", waves, 0)
+        check_whole("check_every", check_every, 1)
+        check_seconds("seconds", seconds, True)
+        check_seconds("tick_seconds", tick_seconds, False)
+        check_parts(limits, callbacks, between, check)
+        self.seed, self.skip = seed, frozenset(to_names(skip))
         self.seconds, self.waves = seconds, waves
         self.faults = to_faults(faults)
         self.limits = limits or Limits()
         self.groups = to_groups(clients)
+        self._arguments |= {"faults": self.faults, "clients": self.groups, "skip": self.skip}
         self.decisions = Decisions(seed, script, is_recorded)
         self.trace = Trace(is_brief=not is_recorded)
         self.rules = UsersRules(self.limits)
@@ -294,6 +302,8 @@ class UsersWorld(Simulation):
                     self._raise(violation)
             for violation in check_memory(state, rules.response_len, rules.tick_len):
                 self._raise(violation)
+            for violation in check_skipping(state, rules.longest):
+                self._raise(violation)
         else:
             for violation in check_sums(state, rules.response_len):
                 self._raise(violation)
@@ -329,21 +339,10 @@ class UsersWorld(Simulation):
         )
 
     def again(self, script: Script) -> "UsersWorld":
-        """This world anew, by other decisions."""
+        """This world anew, by other decisions, with the same program: what that has kept it still
+        has.
+        """
         return UsersWorld(**{**self._arguments, "script": script})
-
-
-def to_groups(clients: int | Visitors | Sequence[Visitors]) -> tuple[Visitors, ...]:
-    """The clients of a world; ValueError for a kind that there is not."""
-    if isinstance(clients, int):
-        clients = Visitors(number=clients)
-    groups: list[Any] = [clients] if type(clients) is Visitors else list(clients)
-    for group in groups:
-        if type(group) is not Visitors:
-            raise TypeError(f"clients are a number or Visitors, not {type(group).__name__}")
-        if group.kind not in KINDS:
-            raise ValueError(f"there are no clients {group.kind!r}, only {', '.join(KINDS)}")
-    return tuple(groups)
 
 
 _ARGUMENTS = frozenset(UsersWorld.__init__.__annotations__) - {"return"}

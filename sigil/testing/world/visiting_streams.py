@@ -15,7 +15,7 @@ from ...core.websocket.fragments import CompressedMessage, decompress
 from ...core.websocket.frames import FrameRules, Opcode, encode_close, encode_masked
 from ...core.websocket.messages import BETWEEN_MESSAGES, Close, MessageReader, Ping, receive_data
 from .model import Violation
-from .visitors import Ask, Manner, Sends, Visitor, Visitors, drawn, encode_ask
+from .visitors import Manner, Sends, Visitor, Visitors, drawn, encode_ask, to_ask
 
 _FRAME_RULES = FrameRules(2**62, 2**62, is_masked=False)
 _MASK = b"\x37\xfa\x21\x3d"
@@ -54,8 +54,7 @@ class EventStreamVisitor(Visitor):
 
     def ask(self, now: float) -> None:
         """Ask for the stream."""
-        ask = drawn(self.rng, self.asks)
-        ask = Ask(ask) if isinstance(ask, str) else ask
+        ask = to_ask(drawn(self.rng, self.asks))
         self.asked.append(ask.method)
         self.active_at = now
         ask = ask._replace(headers=(*ask.headers, ("Accept", "text/event-stream")))
@@ -116,8 +115,7 @@ class WebSocketVisitor(Visitor):
 
     def _upgrade(self, now: float) -> None:
         """Ask for the upgrade."""
-        ask = drawn(self.rng, self.asks)
-        ask = Ask(ask) if isinstance(ask, str) else ask
+        ask = to_ask(drawn(self.rng, self.asks))
         offer = self.rng.choice(_OFFERS)
         self.rules = _FRAME_RULES.replace(allows_rsv1=bool(offer))
         self.asked.append("GET")

@@ -11,6 +11,7 @@ ends in order; of the others nothing is expected but that they are gone in time.
 the server, only its wire.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from math import inf
 from random import Random
@@ -63,6 +64,29 @@ def drawn(rng: Random, choices: Any) -> Any:
     if isinstance(choices, str | bytes | Ask):
         return choices
     return choices[rng.randrange(len(choices))]
+
+
+_TARGET = re.compile(r"(/|\*|https?://)[!-~]*")
+_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def to_ask(ask: str | Ask) -> Ask:
+    """A request that is given as such, or as its target; TypeError or ValueError for what is none:
+    it would be answered 400, and its client would be said not to have been served.
+    """
+    if isinstance(ask, str):
+        ask = Ask(ask)
+    if type(ask) is not Ask:
+        raise TypeError(f"what is asked is a target or an Ask, not {type(ask).__name__}")
+    if not isinstance(ask.body, bytes):
+        raise TypeError(f"the body of an Ask is bytes, not {type(ask.body).__name__}")
+    if not _TARGET.fullmatch(ask.target):
+        raise ValueError(f"no target is {ask.target!r:.80}: it begins with / and is visible ASCII")
+    if not _METHOD.fullmatch(ask.method):
+        raise ValueError(f"no method is {ask.method!r:.80}")
+    if any(len(pair) != 2 for pair in ask.headers):
+        raise ValueError(f"the headers of an Ask are pairs of a name and a value: {ask.headers!r}")
+    return ask
 
 
 class Manner(NamedTuple):
@@ -241,8 +265,7 @@ class Visitor:
 
     def ask(self, now: float) -> None:
         """Add one request to what is sent."""
-        ask = drawn(self.rng, self.asks)
-        ask = Ask(ask) if isinstance(ask, str) else ask
+        ask = to_ask(drawn(self.rng, self.asks))
         self.asked.append(ask.method)
         self.active_at = now
         self.outgoing += encode_ask(ask, self.rng)

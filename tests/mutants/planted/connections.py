@@ -14,6 +14,17 @@ CONNECTIONS: tuple[Mutant, ...] = (
         Worlds(),
     ),
     Mutant(
+        "moved on without room",
+        "core/connection/send_queue.py",
+        "who skips is moved on, and told so, though nothing else has room",
+        "cursor < ring.tail_number and room > 0:\n",
+        "cursor < ring.tail_number:\n",
+        Law(
+            "world/test_users_world.py::test_who_skips_and_reads_little_for_long_is_held_little_for"
+        ),
+        "in worlds of sigil's own nobody is moved on for so long",
+    ),
+    Mutant(
         "rest from the wrong offset",
         "core/connection/websocket_send.py",
         "the position before a frame is not counted in what was taken of it",
