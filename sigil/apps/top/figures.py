@@ -4,12 +4,13 @@ Theory: Prometheus text is lines of a name, labels and a number. Counters only g
 in a second is the difference of two readings; one that has shrunk is of a server that was started
 anew, and then there is no rate.
 
-Rules: text in, values out; a line that is none is passed over, and what is no reading of a server
-of sigil is None. It does not know where the text comes from.
+Rules: text in, values out; a line that is none, or whose number is not finite, is passed over, and
+what is no reading of a server of sigil is None. It does not know where the text comes from.
 """
 
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import NamedTuple
 
 LINE = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)")
@@ -41,7 +42,7 @@ def read_metrics(text: str, at: float) -> Reading | None:
         if found is None:
             continue
         name, labels, number = found[1], LABEL.findall(found[2] or ""), _number(found[3])
-        if number is None:
+        if number is None or not isfinite(number):
             continue
         if name == "sigil_build_info":
             info = dict(labels)

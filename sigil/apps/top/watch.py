@@ -10,6 +10,7 @@ end that one wants: status 0. It does not know what the figures mean.
 """
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from sigil.apps.terminal import CommandError, print_error, print_line
 from sigil.apps.top.figures import Reading, read_metrics
 from sigil.apps.top.lines import TopLine, lines_of
 from sigil.client import ClientError, http_get
+from sigil.core.views.markup import printable
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 PATHS = ("/metrics", "/-/metrics")
@@ -26,6 +28,10 @@ PATHS = ("/metrics", "/-/metrics")
 FAILED_STATUS = 1
 TIMEOUT_SECONDS = 5.0
 LENGTH_MAX = 2**20
+"""Bytes of metrics at most: those of a server of sigil are some thousand."""
+SENTENCE_CHARS = 500
+USER = re.compile(r"(?<=://)[^/?#]*@")
+"""The name and password of an address, which are not shown."""
 STYLES = {"title": "bold", "quiet": "dim", "good": "green", "warning": "yellow", "": ""}
 
 
@@ -35,12 +41,12 @@ def main(chosen: argparse.Namespace) -> int:
         source = Source(chosen.url)
         first = source.read()
         if chosen.once or not sys.stdout.isatty():
-            for line in lines_of(source.url, None, first):
+            for line in lines_of(source.shown, None, first):
                 print_line(line.text)
             return 0
         watch(source, first, chosen.interval)
     except CommandError as error:
-        print_error(str(error))
+        print_error(printable(str(error), SENTENCE_CHARS))
         return error.status
     except KeyboardInterrupt:
         pass
@@ -58,6 +64,11 @@ class Source:
         base = self.url.rstrip("/")
         self._urls = [self.url] if has_path else [base + path for path in PATHS]
 
+    @property
+    def shown(self) -> str:
+        """The address without a name and a password."""
+        return shown(self.url)
+
     def read(self) -> Reading:
         """What the server says now; CommandError with a sentence if that is nothing."""
         for url in self._urls:
@@ -65,25 +76,35 @@ class Source:
             if response.status == 200:
                 reading = read_metrics(response.text, time.monotonic())
                 if reading is None:
-                    sentence = f"what is at {url} are no metrics of a server of sigil"
+                    sentence = f"what is at {shown(url)} are no metrics of a server of sigil"
                     raise CommandError(sentence, FAILED_STATUS)
                 self._urls, self.url = [url], url
                 return reading
             status = response.status
             if status not in (404, 405):
-                raise CommandError(f"{url} answers {status}", FAILED_STATUS)
-        shown = " nor at ".join(self._urls)
+                raise CommandError(f"{shown(url)} answers {status}", FAILED_STATUS)
+        places = " nor at ".join(map(shown, self._urls))
         raise CommandError(
-            f"there are no metrics at {shown}: a program shows them by sigil.web.metrics()",
+            f"there are no metrics at {places}: a program shows them by sigil.web.metrics()",
             FAILED_STATUS,
         )
 
     def _response(self, url: str) -> Any:
         """The response of this address."""
         try:
-            return self._get(url, timeout=TIMEOUT_SECONDS, headers={"Accept": "text/plain"})
+            return self._get(
+                url,
+                timeout=TIMEOUT_SECONDS,
+                headers={"Accept": "text/plain"},
+                max_response_len=LENGTH_MAX,
+            )
         except (ClientError, OSError, ValueError) as error:
-            raise CommandError(f"cannot read {url}: {error}", FAILED_STATUS) from error
+            raise CommandError(f"cannot read {shown(url)}: {error}", FAILED_STATUS) from error
+
+
+def shown(url: str) -> str:
+    """An address as others may see it."""
+    return USER.sub("", url)
 
 
 def watch(source: Source, first: Reading, interval: float) -> None:
@@ -101,7 +122,7 @@ def watch(source: Source, first: Reading, interval: float) -> None:
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             old = before if before is not now else None
-            lines = lines_of(source.url, old, now, problem, console.width)
+            lines = lines_of(source.shown, old, now, problem, console.width)
             live.update(drawn(lines), refresh=True)
             time.sleep(interval)
             try:

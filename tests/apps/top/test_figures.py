@@ -4,10 +4,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigil.apps.top.figures import Reading, closes_of, durations_of, rate_of, read_metrics, value_of
+from sigil.apps.top.lines import lines_of
 from sigil.core.limits import Limits
 from sigil.core.server import make_server
 from sigil.core.views.metrics import Histogram, Measured, metrics_text
 
+NAMES = (
+    "sigil_uptime_seconds",
+    "sigil_ring_bytes",
+    "sigil_ring_capacity_bytes",
+    "sigil_requests_total",
+    "sigil_sent_bytes_total",
+    "sigil_loop_lag_seconds_count",
+    "sigil_loop_lag_seconds_sum",
+    'sigil_loop_lag_seconds_bucket{le="0.1"}',
+    'sigil_loop_lag_seconds_bucket{le="x"}',
+    'sigil_closes_total{reason="ok"}',
+    "sigil_memory_bound_bytes",
+    "process_resident_memory_bytes",
+)
 TEXT = """# HELP sigil_connections x
 sigil_build_info{version="1.2",core="pure"} 1
 sigil_connections 3
@@ -37,6 +52,28 @@ def test_what_a_server_says_is_read_whole() -> None:
     assert read is not None and value_of(read, "sigil_ring_capacity_messages") == 8_192
     found = durations_of(None, read, "sigil_loop_lag_seconds")
     assert found is not None and found == (100, 0.005, 0.01)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(NAMES), st.floats(), st.floats()), max_size=20),
+    st.booleans(),
+    st.integers(1, 200),
+)
+def test_whatever_the_numbers_are_they_are_shown(
+    figures: list[tuple[str, float, float]], has_before: bool, width: int
+) -> None:
+    old, new = [
+        read_metrics(
+            "sigil_connections 1\n"
+            + "\n".join(f"{one[0]} {one[which]!r}" for one in figures)
+            + '\nsigil_closes_total{reason="\x1b[31m\u202e"} 1',
+            float(which),
+        )
+        for which in (1, 2)
+    ]
+    assert new is not None
+    lines = lines_of("http://a", old if has_before else None, new, "", width)
+    assert all(line.text.isprintable() for line in lines)
 
 
 @given(st.text(max_size=200))

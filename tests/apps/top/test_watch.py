@@ -34,6 +34,7 @@ def server() -> Iterator[HttpServer]:
     routes = Routes()
     routes.add("/metrics", metrics(), method="GET")
     routes.add("/page", lambda request: Response.text("<b>no metrics</b>"))
+    routes.add("/long", lambda request: Response.text("sigil_connections 1\n" * 2**17))
     routes.add("/secret", lambda request: Response.error(401))
     server = make_http_server(routes, port=0)
     with server.serve_in_thread():
@@ -59,11 +60,14 @@ def test_what_is_no_server_of_sigil_is_a_sentence(
         (f"{at}/page", "are no metrics of a server of sigil"),
         (f"{at}/nothing", "there are no metrics at"),
         (f"{at}/secret", "answers 401"),
+        (f"{at}/long", "the body is longer than the 1048576 bytes"),
         ("ftp://a", "cannot read ftp://a"),
+        ("http://me:hidden@127.0.0.1/\x1b[31m", "cannot read http://127.0.0.1/\ufffd[31m"),
     ):
         assert main(["top", url]) == 1
         shown = capsys.readouterr()
         assert sentence in shown.err and shown.out == "", (url, shown)
+        assert "hidden" not in shown.err
     with pytest.raises(SystemExit, match="2"):
         main(["top", "--interval", "0"])
 
