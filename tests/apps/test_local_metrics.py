@@ -27,7 +27,13 @@ LOCAL = Peer("127.0.0.1", 5000)
         (Peer("192.0.2.1", 5000), {}, False),
         (LOCAL, {"X-Forwarded-For": "192.0.2.1"}, False),
         (LOCAL, {"Via": "1.1 proxy"}, False),
+        (LOCAL, {"X-Forwarded-Proto": "https"}, False),
+        (LOCAL, {"x-forwarded-host": "example.com"}, False),
+        (LOCAL, {"CF-Connecting-IP": "127.0.0.1"}, False),
+        (LOCAL, {"X-Forwarded-For": "127.0.0.1"}, False),
         (Peer("a name", 5000), {}, False),
+        (Peer("192.0.2.1", 0), {}, False),
+        (Peer("/run/sigil.sock", 0), {}, True),
     ],
 )
 def test_who_is_on_this_machine(peer: Peer, fields: dict[str, str], is_it: bool) -> None:
