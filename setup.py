@@ -42,6 +42,8 @@ COMPILED = (
     "sigil/shell/program/guard.py",
     "sigil/shell/program/handlers.py",
     "sigil/shell/program/run_queue.py",
+    "sigil/shell/recording/batch.py",
+    "sigil/shell/recording/turn_recorder.py",
     "sigil/wsgi/environ.py",
     "sigil/wsgi/exchange.py",
     "sigil/wsgi/head.py",

@@ -10,7 +10,9 @@ end that one wants: status 0. It does not know what the figures mean.
 """
 
 import argparse
+import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -30,6 +32,8 @@ TIMEOUT_SECONDS = 5.0
 LENGTH_MAX = 2**20
 """Bytes of metrics at most: those of a server of sigil are some thousand."""
 SENTENCE_CHARS = 500
+DUMB = ("dumb", "unknown")
+"""Terminals that cannot be drawn in place (TERM): the figures are printed once."""
 USER = re.compile(r"(?<=://)[^/?#]*@")
 """The name and password of an address, which are not shown."""
 STYLES = {"title": "bold", "quiet": "dim", "good": "green", "warning": "yellow", "": ""}
@@ -40,7 +44,8 @@ def main(chosen: argparse.Namespace) -> int:
     try:
         source = Source(chosen.url)
         first = source.read()
-        if chosen.once or not sys.stdout.isatty():
+        is_dumb = os.environ.get("TERM", "").lower() in DUMB
+        if chosen.once or is_dumb or not sys.stdout.isatty():
             for line in lines_of(source.shown, None, first):
                 print_line(line.text)
             return 0
@@ -118,6 +123,7 @@ def watch(source: Source, first: Reading, interval: float) -> None:
             "--once prints the figures without it",
             FAILED_STATUS,
         ) from error
+    signal.signal(signal.SIGTERM, _end)
     console, before, now, problem = Console(), first, first, ""
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
@@ -131,8 +137,14 @@ def watch(source: Source, first: Reading, interval: float) -> None:
                 problem = f"asking on: {error}"
 
 
+def _end(number: int, frame: object) -> None:
+    """End by a signal as otherwise: the screen is given back, and the cursor is seen."""
+    raise SystemExit(128 + number)
+
+
 def drawn(lines: list[TopLine]) -> Any:
-    """The lines as rich draws them: texts, in which nothing is markup."""
+    """The lines as rich draws them: texts, in which nothing is markup, each on a row of its own."""
     from rich.text import Text
 
-    return Text("\n").join([Text(line.text, STYLES[line.style]) for line in lines])
+    text = Text("\n", no_wrap=True, overflow="crop")
+    return text.join([Text(line.text, STYLES[line.style]) for line in lines])

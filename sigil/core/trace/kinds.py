@@ -180,7 +180,7 @@ def _response(response: Response) -> Plain:
     )
 
 
-def plain_responses(responses: Sequence[Response]) -> Plain:
+def plain_responses(responses: tuple[Response, ...]) -> Plain:
     """Responses, each as a plain value."""
     return tuple([_response(response) for response in responses])
 

@@ -9,7 +9,7 @@ fields are added at the end. Nothing depends on the order of a set. Where someth
 there are no checksums: what is short could be found by trying. It does not know who compares.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -69,7 +69,7 @@ def _bytes(data: Any, has_checksums: bool) -> Plain:
     return (len(data), crc32(data) if has_checksums else None)
 
 
-def _segments(segments: Sequence[Segment], has_checksums: bool) -> Plain:
+def _segments(segments: tuple[Segment, ...], has_checksums: bool) -> Plain:
     """Pieces of memory that are sent one after the other, in short."""
     length, checksum = 0, 0
     for segment in segments:
@@ -94,7 +94,7 @@ def _text(text: Any, has_checksums: bool) -> Plain:
 
 def _messages(messages: Any, has_checksums: bool) -> Plain:
     """Messages that are delivered, in short: how many, how long together, a checksum."""
-    pieces = [_message_bytes(message) for message in messages]
+    pieces = tuple([_message_bytes(message) for message in messages])
     return (len(pieces), *_flat(_segments(pieces, has_checksums)))
 
 
@@ -111,7 +111,7 @@ def _flat(pair: Plain) -> tuple[Plain, ...]:
     return pair if isinstance(pair, tuple) else (pair,)
 
 
-def _requests(requests: Sequence[Request], has_checksums: bool) -> Plain:
+def _requests(requests: tuple[Request, ...], has_checksums: bool) -> Plain:
     """Requests, in short: how many, the length of their targets and bodies, a checksum."""
     length, checksum = 0, 0
     for request in requests:
@@ -214,7 +214,9 @@ Shorten: TypeAlias = Callable[[Any, bool], Summary]
 """Makes the summary of an effect of one kind."""
 
 
-# -- kinds that are written out: a busy server has little else ------------------------------------
+# -- kinds that are written out: a busy server has little else -------------------------------------
+#
+# They write what the table says, which a test compares, in half the time.
 
 
 def _handle(effect: Handle, has_checksums: bool) -> Summary:
@@ -229,10 +231,6 @@ def _send(effect: Send, has_checksums: bool) -> Summary:
     """What is sent to one, in short."""
     conn, segments = effect.conn, _segments(effect.segments, has_checksums)
     return (21, conn.slot, conn.generation, segments, effect.then)
-
-
-WRITTEN_OUT: Final[Mapping[type, Shorten]] = {Handle: _handle, Send: _send}
-"""Writes the same as the table says, which a test compares, in half the time."""
 
 
 # -- and what shortens all the others --------------------------------------------------------------
@@ -254,7 +252,7 @@ def shortener_of(kind: EffectKind) -> Shorten:
 
 
 _SHORTENERS: Final[Mapping[type, Shorten]] = {
-    kind.effect: WRITTEN_OUT.get(kind.effect) or shortener_of(kind) for kind in EFFECT_KINDS
+    kind.effect: shortener_of(kind) for kind in EFFECT_KINDS
 }
 _BY_NUMBER: Final[Mapping[int, EffectKind]] = {kind.number: kind for kind in EFFECT_KINDS}
 
@@ -263,13 +261,20 @@ def summary_of(effect: Effect, has_checksums: bool = True) -> Summary:
     """An effect in short: the number of its kind, and its fields; `(18, 0, 3, 1)` for the `Pull` of
     the second request of `Conn(0, 3)`.
     """
-    return _SHORTENERS[type(effect)](effect, has_checksums)
+    return summaries_of((effect,), has_checksums)[0]
 
 
 def summaries_of(effects: Iterable[Effect], has_checksums: bool = True) -> tuple[Summary, ...]:
     """The effects of a turn in short."""
-    shorteners = _SHORTENERS
-    return tuple([shorteners[type(effect)](effect, has_checksums) for effect in effects])
+    rows: list[Summary] = []
+    for effect in effects:
+        if isinstance(effect, Send):
+            rows.append(_send(effect, has_checksums))
+        elif isinstance(effect, Handle):
+            rows.append(_handle(effect, has_checksums))
+        else:
+            rows.append(_SHORTENERS[type(effect)](effect, has_checksums))
+    return tuple(rows)
 
 
 def summary_names(summary: Summary) -> tuple[str, tuple[str, ...]]:

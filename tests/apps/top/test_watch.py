@@ -12,6 +12,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -107,6 +108,44 @@ def test_in_a_terminal_it_shows_what_is_now_and_goes_on_when_the_server_is_gone(
                     break
         assert process.wait(PATIENCE_S) == 0
     os.close(screen)
+
+
+@contextmanager
+def shown_in_terminal(
+    server: HttpServer, term: str, columns: int
+) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    """`sigil top` in a terminal, and the other end of that."""
+    screen, side = pty.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+    line = (sys.executable, "-m", "sigil", "top", f"127.0.0.1:{server.port}", "--interval", "0.1")
+    environment = {**os.environ, "TERM": term}
+    process = subprocess.Popen(line, stdin=side, stdout=side, stderr=side, env=environment)
+    os.close(side)
+    try:
+        yield process, screen
+    finally:
+        process.kill()
+        process.wait()
+        os.close(screen)
+
+
+def test_in_a_narrow_terminal_each_line_has_a_row_and_a_signal_gives_the_screen_back(
+    server: HttpServer,
+) -> None:
+    with shown_in_terminal(server, "xterm", 10) as (process, screen):
+        seen = shown_until(screen, b"clients")
+        assert b"sigil 0" in seen  # and not "sigil" above "0.1.0"
+        process.send_signal(signal.SIGTERM)
+        shown_until(screen, b"\x1b[?1049l", b"")
+        assert process.wait(PATIENCE_S) == 128 + signal.SIGTERM
+
+
+def test_in_a_terminal_that_cannot_be_drawn_in_the_figures_are_printed_once(
+    server: HttpServer,
+) -> None:
+    with shown_in_terminal(server, "dumb", 80) as (process, screen):
+        assert b"\x1b" not in shown_until(screen, b"behind ")
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_without_rich_it_says_what_is_missing() -> None:
