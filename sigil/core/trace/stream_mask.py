@@ -4,7 +4,9 @@ Theory: bytes come in pieces that end anywhere, in the middle of a name or of a 
 makes a stream unreadable has to know at each byte what it is: a name, a value, a body, a payload.
 That is a machine of few states, which follows the framing of a client as the core does.
 
-Rules: as many bytes come out as went in, and what is structure comes out as it is. Where the
+Rules: as many bytes come out as went in, and what is structure comes out as it is. What the core
+refuses is hidden as far as it could be a field that is redacted: a line that is folded, what is
+behind a bare CR, a field whose name is none, a request that begins with a field. Where the
 framing is not clear (two lengths, a coding that is not known), everything from there on is made
 unreadable: the core refuses that, and what is wrongly hidden harms nobody. It does not know
 connections.
@@ -14,6 +16,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, TypeAlias, final
 
+from ..http.tokens import TOKEN
 from .redaction import Redaction, hidden, hidden_value
 
 NAME_MAX: Final = 64
@@ -68,7 +71,13 @@ class StreamMask:
         self.is_upgrading = False
         """A WebSocket was asked for, and nobody knows yet whether there is one."""
         self.in_trailers = False
+        self._has_cr = False
+        """A value has come up to a CR."""
         self._has_line = False
+        self._has_method = False
+        """The line of a request has come up to its first space."""
+        self._has_no_method = False
+        """It has a colon before that."""
         self._name = b""
         self._is_secret = False
         self._kept = b""
@@ -104,10 +113,25 @@ class StreamMask:
         """The line of a request, or an empty one before it."""
         line, end = _line(data, start)
         self._has_line = self._has_line or bool(line.strip(b"\r\n"))
+        shown = self._shown_start(line)
         if line.endswith(b"\n") and self._has_line:
             self._has_line = False
             self._begin_fields()
-        return line, end
+        return shown, end
+
+    def _shown_start(self, line: bytes) -> bytes:
+        """What is shown of the line of a request: up to a colon in what would be its method."""
+        method, space, _ = line.partition(b" ")
+        colon = -1 if self._has_method else method.find(b":")
+        shown = line
+        if self._has_no_method:
+            shown = hidden_value(line)
+        elif colon >= 0:
+            shown, self._has_no_method = line[:colon] + hidden_value(line[colon:]), True
+        self._has_method = self._has_method or bool(space)
+        if line.endswith(b"\n"):
+            self._has_method = self._has_no_method = False
+        return shown
 
     def _begin_fields(self) -> None:
         """Fields come now."""
@@ -117,7 +141,8 @@ class StreamMask:
     def _field_name(self, data: bytes, start: int) -> Taken:
         """The name of a field, the empty line, or the first blank of a folded line."""
         if not self._name and data[start] in b" \t":
-            self.part = Part.VALUE  # of the field before
+            self.part, self._is_secret = Part.VALUE, True  # of the field before, which is refused
+            self._has_cr = False
             return b"", start
         line, end = _line(data, start)
         colon = line.find(b":")
@@ -136,17 +161,32 @@ class StreamMask:
     def _begin_value(self) -> None:
         """A value comes now, of the field whose name has come."""
         name = self._name.strip().lower().decode("latin-1")
-        self._is_secret = name in self._redaction.fields
-        self.part, self._kept = Part.VALUE, b""
+        self._is_secret = name in self._redaction.fields or TOKEN.fullmatch(name) is None
+        self.part, self._kept, self._has_cr = Part.VALUE, b"", False
 
     def _field_value(self, data: bytes, start: int) -> Taken:
         """The value of a field, up to the end of its line."""
         line, end = _line(data, start)
         if len(self._kept) < VALUE_MAX:
             self._kept += line[: VALUE_MAX - len(self._kept)]
+        shown = self._shown_value(line)
         if line.endswith(b"\n"):
             self._end_value()
-        return (hidden_value(line) if self._is_secret else line), end
+        return shown, end
+
+    def _shown_value(self, line: bytes) -> bytes:
+        """What is shown of a value: nothing of a secret, and nothing behind a bare CR."""
+        if self._is_secret:
+            return hidden_value(line)
+        if self._has_cr and not line.startswith(b"\n"):
+            self._is_secret = True
+            return hidden_value(line)
+        self._has_cr = line.endswith(b"\r")
+        place = line.removesuffix(b"\r\n").find(b"\r", 0, len(line) - 1)
+        if place < 0:
+            return line
+        self._is_secret = True
+        return line[:place] + hidden_value(line[place:])
 
     def _end_value(self) -> None:
         """Note what a field says about what follows."""
@@ -193,6 +233,9 @@ class StreamMask:
         """The line with the size of a chunk; what is not the size may say anything."""
         line, end = _line(data, start)
         room = SIZE_MAX - len(self._kept)
+        extension = (self._kept + line).find(b";") - len(self._kept)
+        if extension >= 0 or b";" in self._kept:
+            room = max(0, min(room, extension + 1))
         self._kept += line[:room]
         shown = line[:room] + hidden_value(line[room:])
         if line.endswith(b"\n"):
