@@ -4,8 +4,9 @@ Theory: a look at a record shows everything. That is too much where everything i
 hour: whoever types `server.state` wants to see what it is like.
 
 Rules: a value that is small is shown as it always was; of a large one, as much as fits. A record is
-what names its fields in `__match_args__`: a value class, a named tuple. A field that holds a
-password (`HIDDEN`) is not shown. It does not know what any record means.
+what names its fields in `__match_args__`: a value class, a named tuple. Nothing depends on where an
+object lies, or on how it is hashed: a view is shown as its bytes, a set in order. A field that
+holds a password (`HIDDEN`) is not shown. It does not know what any record means.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
@@ -16,6 +17,8 @@ MAX_REPR_LEN: Final = 4_000
 """About how many characters a repr has at most."""
 HIDDEN: Final = frozenset(("userinfo",))
 """Names of fields that are not shown: user and password of a URL."""
+SORTED_MAX: Final = 1_000
+"""As many items that cannot be compared are sorted by how they are shown."""
 MAX_TEXT_LEN: Final = 200
 """How many characters or bytes of one text are shown."""
 
@@ -42,10 +45,10 @@ def _brief(value: Any, room: int) -> str:
     room = room // 2
     if isinstance(value, str | bytes | bytearray):
         return _text(value)
+    if isinstance(value, memoryview):
+        return _view(value)
     if isinstance(value, Collection) and len(value) == 0:
         return repr(value)
-    if isinstance(value, memoryview):
-        return f"<memoryview of {value.nbytes} bytes>"
     names = getattr(type(value), "__match_args__", None)
     if names is not None:
         fields = (f"{name}={_field(name, getattr(value, name), room)}" for name in names)
@@ -55,7 +58,7 @@ def _brief(value: Any, room: int) -> str:
         return _around(value, "{", _join(_limited(items, room), len(value)), "}")
     if isinstance(value, Set):
         start, end = "{}" if isinstance(value, set | frozenset) else "[]"
-        items = (_brief(item, room) for item in value)
+        items = (_brief(item, room) for item in _in_order(value))
         return _around(value, start, _join(_limited(items, room), len(value)), end)
     if isinstance(value, Sequence):
         items = (_brief(item, room) for item in value)
@@ -77,6 +80,26 @@ def _text(value: Any) -> str:
     if len(value) <= MAX_TEXT_LEN:
         return repr(value)
     return f"{value[:MAX_TEXT_LEN]!r}... of {len(value)}"
+
+
+def _view(view: memoryview) -> str:
+    """A view as the bytes that it shows, and not as where these are."""
+    try:
+        shown = view.cast("B")[:MAX_TEXT_LEN] if view.c_contiguous else view.tobytes()
+        more = "" if view.nbytes <= MAX_TEXT_LEN else f"... of {view.nbytes}"
+        return f"memoryview({bytes(shown[:MAX_TEXT_LEN])!r}{more})"
+    except ValueError:  # it was released, and shows nothing
+        return "<released memoryview>"
+
+
+def _in_order(items: Set[Any]) -> Iterable[Any]:
+    """The items of a set in an order that is the same in every process; of a large one whose items
+    have none, as they come.
+    """
+    try:
+        return sorted(items)
+    except TypeError:
+        return items if len(items) > SORTED_MAX else sorted(items, key=bounded_repr)
 
 
 def _around(value: object, start: str, text: str, end: str) -> str:

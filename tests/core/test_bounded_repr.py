@@ -62,7 +62,12 @@ def test_what_is_small_is_shown_as_always(value: Any) -> None:
     [
         ("x" * 1_000, f"'{'x' * 200}'... of 1000"),
         (b"x" * 10**7, f"b'{'x' * 200}'... of 10000000"),
-        (memoryview(b"abc"), "<memoryview of 3 bytes>"),
+        (memoryview(b"abc"), "memoryview(b'abc')"),
+        (memoryview(b""), "memoryview(b'')"),
+        (memoryview(b"abcdef")[::2], "memoryview(b'ace')"),
+        (memoryview(b"abcdefgh").cast("I"), "memoryview(b'abcdefgh')"),
+        (frozenset("hello world"), "frozenset({' ', 'd', 'e', 'h', 'l', 'o', 'r', 'w'})"),
+        ({3, "b", (1,), "a"}, "{'a', 'b', (1,), 3}"),
         (Plain(b"x" * 201), f"Plain(name=b'{'x' * 200}'... of 201, other=None)"),
     ],
 )
@@ -161,3 +166,10 @@ def test_a_record_is_shown_as_it_is_made() -> None:
     assert (
         repr(Received(Conn(1, 2), b"x")) == "Received(conn=Conn(slot=1, generation=2), data=b'x')"
     )
+
+
+def test_a_view_is_shown_up_to_some_length_and_one_that_was_released_as_that() -> None:
+    assert bounded_repr(memoryview(b"x" * 300)) == f"memoryview({b'x' * 200!r}... of 300)"
+    view = memoryview(b"abc")
+    view.release()
+    assert bounded_repr(view) == "<released memoryview>"

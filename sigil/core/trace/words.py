@@ -14,6 +14,7 @@ from ..connection.client_status import buffered_len, outbox_len
 from ..connection.deadlines import deadline_of, waiting_for
 from ..server.state import Server, counted_now
 from ..topics import Topic, Topics, in_order
+from ..views.connections import WAITS
 from .closes import kind_of
 from .wire import count_of
 
@@ -65,7 +66,7 @@ def waits(client: Client, server: Server) -> str:
     """What a connection waits for, since when, and until when."""
     now = counted_now(server)
     waiting, until = waiting_for(client), deadline_of(client, server.limits)
-    text = f"waiting for {waiting.name} for {max(0.0, now - client.waiting_since):.3f} s"
+    text = f"waiting for {WAITS[waiting]} for {max(0.0, now - client.waiting_since):.3f} s"
     if until < inf:
         text = f"{text}, {until - now:.3f} s before its deadline"
     return f"{text}, with {count_of(buffered_len(client), 'byte')} held for it"

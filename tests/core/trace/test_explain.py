@@ -170,7 +170,7 @@ def test_an_end_is_explained_by_the_chain_of_facts_that_led_to_it(states: States
         f"max_ws_outbox_len={SMALL.max_ws_outbox_len}"
     ]
     assert any("WS_CLIENT_TOO_SLOW: it needed message" in text for text in facts(chain, "log"))
-    assert "waiting for WRITE" in facts(chain, "waited")[0]
+    assert "waiting for the peer to read for " in facts(chain, "waited")[0]
     assert chain.close is not None and chain.close.reason is CloseReason.WS_CLIENT_TOO_SLOW
     title, *rows = str(chain).splitlines()
     assert title.endswith(": WS_CLIENT_TOO_SLOW: it fell too far behind what was published")
