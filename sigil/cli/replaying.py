@@ -65,13 +65,14 @@ def _program_of(settings: Settings) -> "Callable[[int], Simulated]":
 def run_page(settings: Settings, recording: "Recording", hosts_for: HostsFor) -> int:
     """Serve the page of a recording; `CommandError` if it cannot be read."""
     from sigil.apps.replay.documents import make_view
-    from sigil.shell.recording.errors import RecordingError
+    from sigil.shell.recording.errors import RecordingError, asked_of_recording
 
     if settings.app:
         text = "--serve and --app cannot be given together: the page shows what was recorded"
         raise CommandError(text, USAGE_STATUS)
     try:
-        view = make_view(recording, Path(settings.recording).name)
+        with asked_of_recording():
+            view = make_view(recording, Path(settings.recording).name)
     except RecordingError as error:
         raise CommandError(str(error), UNREADABLE_STATUS) from error
     return serve_page(settings, lambda request: view, hosts_for)
@@ -88,11 +89,11 @@ def check_serving(settings: Settings) -> None:
 def serve_page(settings: Settings, views: "Callable[[Request], View]", hosts_for: HostsFor) -> int:
     """Serve the page of these recordings until SIGINT or SIGTERM; the exit status."""
     from sigil.apps.replay.app import make_app
+    from sigil.shell.recording.errors import RecordingError
 
     guard = HostGuard()
-    server = make_http_server(
-        guard.guarding(make_app(views)), host=settings.host, port=settings.port
-    )
+    app = make_app(views, RecordingError)
+    server = make_http_server(guard.guarding(app), host=settings.host, port=settings.port)
     secure(server, settings)
     stop_on_signals(server.stop)
     with listening(settings, place_of(settings)) as listeners:

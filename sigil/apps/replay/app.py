@@ -5,8 +5,9 @@ query, bounds it, and hands out what `documents` makes of it. A recording does n
 simulated network follows from its seed: every response may be asked for again.
 
 Rules: what is wrong in a query is a 400 with a sentence, what is not there (a turn, a connection) a
-404. Everything else but the page is JSON with `nosniff`, and is not stored. It does not know where
-recordings come from: it is given a function from the query's seed to a view.
+404; so is what cannot be read, or replayed, of a recording that is damaged there. Everything else
+but the page is JSON with `nosniff`, and is not stored. It does not know where recordings come from:
+it is given a function from the query's seed to a view.
 """
 
 import json
@@ -28,6 +29,7 @@ from sigil.apps.replay.documents import (
     turn_for_time,
     why_document,
 )
+from sigil.core.trace.states import ReplayFailed
 
 METHODS = ("GET", "HEAD")
 HEADERS = (
@@ -151,8 +153,12 @@ ROUTES: dict[str, Callable[[Request, View], Any]] = {
 }
 
 
-def make_app(views: Views) -> Callable[[Request], Response]:
-    """The handler of the page, and of the documents of the recordings that `views` has."""
+def make_app(
+    views: Views, unreadable: type[Exception] = ReplayFailed
+) -> Callable[[Request], Response]:
+    """The handler of the page, and of the documents of the recordings that `views` has; what a
+    recording raises where it cannot be read is `unreadable`.
+    """
     page = page_response(page_text())
 
     def handle(request: Request) -> Response:
@@ -166,7 +172,7 @@ def make_app(views: Views) -> Callable[[Request], Response]:
             return page
         try:
             document = route(request, views(request))
-        except NotThere as error:
+        except (NotThere, ReplayFailed, unreadable) as error:
             return Response.error(404, str(error))
         return Response.text(json.dumps(document, separators=(",", ":")), headers=HEADERS)
 

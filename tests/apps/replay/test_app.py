@@ -2,16 +2,20 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sigil import Headers, Limits, Request, Response
+from sigil import Headers, Limits, Request, Response, replay
 from sigil.apps.page import content_security_policy
 from sigil.apps.replay.app import ROUTES, make_app, page_text
 from sigil.apps.replay.documents import make_view, turn_document
+from sigil.shell.recording.errors import RecordingError
+from sigil.shell.recording.mcap_scan import scan
 from sigil.testing import Answer, Client
 from tests.apps.demo.test_handler_page import contrast
+from tests.support.replaying import wait_until_written
 
 
 def recorded() -> Client:
@@ -150,3 +154,24 @@ def test_all_text_can_be_read_on_whatever_it_stands(theme: int) -> None:
         for text in ("ink", "secondary", "accent", "good", "warn", "bad"):
             least = 4.5 if ground in ("ground", "surface") or text in ("ink", "secondary") else 3.0
             assert contrast(colours[text], colours[ground]) >= least, (text, ground)
+
+
+def test_a_chunk_that_is_damaged_later_is_a_sentence(tmp_path: Path) -> None:
+    client, path = Client(lambda request: Response.text("hello")), tmp_path / "run.mcap"
+    with client.server.recording(path):
+        for number in range(12):
+            client.get(f"/{number}")
+            wait_until_written(client.server._recorders[0])
+    view = make_view(replay(path), "damaged")
+    page, last = Client(make_app(lambda request: view, RecordingError)), view.timeline.turns
+    whole = path.read_bytes()
+    chunks = scan(path).chunks
+    chunk = chunks[len(chunks) // 2]
+    middle = chunk.offset + chunk.length // 2
+    path.write_bytes(whole[:middle] + bytes(9) + whole[middle + 9 :])
+    answers = [page.get(f"/turn.json?turn={turn}") for turn in range(1, last + 1)]
+    refused = [answer for answer in answers if answer.status != 200]
+    assert refused and len(refused) < last
+    for answer in refused:
+        assert answer.status == 404
+        assert re.search(r"the chunk at byte \d+ is damaged", answer.text)
