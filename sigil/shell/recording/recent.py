@@ -20,8 +20,9 @@ from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
 
+from ...core.close_reasons import CloseReason
 from ...core.effects import SERVER_LOG, CallClose, Effect
-from ...core.events import Event, HandlerFailed
+from ...core.events import CloseRequested, Event, HandlerFailed
 from ...core.server.state import Server
 from ...core.trace.about import About
 from ...core.trace.turn import Plain
@@ -38,6 +39,13 @@ MAX_LEN = 64 * 2**20
 """Bytes of turns that are kept: a minute of some ten thousand requests a second."""
 PAUSE_SECONDS = 60.0
 """A server that fails all the time writes a file in so many seconds, and not one each time."""
+
+
+def _has_raised(event: Event) -> bool:
+    """True for what comes of a handler, a stream or a callback that has raised."""
+    if type(event) is CloseRequested:
+        return event.reason is CloseReason.HANDLER_ERROR
+    return type(event) is HandlerFailed
 
 
 class RecentTurns:
@@ -103,7 +111,7 @@ class RecentTurns:
             if type(effect) is CallClose and effect.reason in self._reasons:
                 self._write_soon(f"a connection was closed: {effect.reason.name}")
                 return
-        if self._on_error and HandlerFailed in map(type, events):
+        if self._on_error and any(map(_has_raised, events)):
             self._write_soon("user code has raised")
 
     def _write_soon(self, why: str) -> None:

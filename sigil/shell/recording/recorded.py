@@ -142,7 +142,8 @@ class Recorded(Controlling):
         most; `.write(path)` of what the block is given writes them, from any thread.
 
         With a `path` they are written by themselves when a connection ends for one of `reasons`,
-        and, unless `on_error` is false, when a handler raises: at most once in `pause` seconds.
+        and, unless `on_error` is false, when a handler raises, or a callback whose connection ends
+        by that: at most once in `pause` seconds.
         `{number}` in the path is the number of the file.
 
         ModuleNotFoundError without the packages of `sigil-http[record]`.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sigil import CloseReason, Request, Response
+from sigil import Callbacks, CloseReason, Conn, HttpServer, Request, Response
 from sigil.shell.recording.reader import RecordingError, read_recording
 from sigil.testing import Client
 from tests.support.replaying import replayed
@@ -72,6 +72,25 @@ def test_a_handler_that_raises_has_them_written(
     assert [path.name for path in tmp_path.iterdir()] == ["0001.mcap"]
     replayed(read_recording(tmp_path / "0001.mcap"))
     assert "user code has raised" in caplog.text
+
+
+def test_a_callback_that_raises_has_them_written(tmp_path: Path) -> None:
+    def fail(server: HttpServer, conn: Conn, data: str | bytes) -> None:
+        raise ValueError(data)
+
+    client = Client(
+        lambda request: Response.upgrade(), callbacks=Callbacks(ws_message=fail), raise_errors=False
+    )
+    with client.server.recorder(path=tmp_path / "{number}.mcap", pause=3_600):
+        websocket = client.websocket("/")
+        assert list(tmp_path.iterdir()) == []
+        websocket.send("boom")
+        client.advance(1)
+    (path,) = tmp_path.iterdir()
+    parts = read_recording(path)
+    replayed(parts)
+    raised = [event for turn in parts.turns for event in turn.events]
+    assert CloseReason.HANDLER_ERROR in [getattr(event, "reason", None) for event in raised]
 
 
 def test_a_reason_has_them_written(tmp_path: Path) -> None:
