@@ -13,6 +13,7 @@ from sigil.apps.hosts import HostGuard, Hosts
 from sigil.apps.relay.app import Edge, Rules, limits_for
 from sigil.apps.terminal import CommandError
 from sigil.cli.listening import Listeners, listening, place_of
+from sigil.cli.recording import recorded
 from sigil.cli.serving import stop_on_signals
 from sigil.cli.settings import Settings
 from sigil.cli.tls import secure
@@ -48,7 +49,7 @@ def run_relay(settings: Settings, hosts_for: Callable[[Settings, Listeners], Hos
         server.stop(settings.timeout_graceful_shutdown)
 
     stop_on_signals(stop)
-    with listening(settings, place_of(settings)) as listeners:
+    with listening(settings, place_of(settings)) as listeners, recorded(server, settings):
         guard.hosts = hosts_for(settings, listeners)
         server.listen(listeners, shared=settings.fd is not None)
         try:

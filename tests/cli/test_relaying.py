@@ -12,7 +12,9 @@ from urllib.parse import quote
 
 from websockets.sync.client import ClientConnection, connect
 
+from sigil import replay
 from sigil.client import http_get as get
+from sigil.core.broadcast.upstream import UpstreamJoined
 from tests.support.certificates import client_context, write_certificate
 from tests.support.command import PATIENCE_SECONDS, Running, http_get, running
 
@@ -85,7 +87,8 @@ def test_the_positions_of_an_origin_go_on_at_every_edge(tmp_path: Path) -> None:
         with origin(tmp_path, listener) as process, running("relay", url) as one:
             chained = f"ws://127.0.0.1:{one.port}/live"
             until(one, has_stream=True)
-            with running("relay", chained) as two:
+            record = ("--record", str(tmp_path / "edge.mcap"))
+            with running("relay", chained, *record) as two:
                 until(two, has_stream=True)
                 first = say(listener, "one", "a")
                 until(two, position=first)
@@ -110,6 +113,11 @@ def test_the_positions_of_an_origin_go_on_at_every_edge(tmp_path: Path) -> None:
                             "two",
                         ]
                         check_restart(tmp_path, listener, second, follower, moved)
+                assert two.end().status == 0
+    recording = replay(tmp_path / "edge.mcap")
+    assert recording.verify() is None
+    joined = [type(event) for turn in recording.turns for event in turn.events]
+    assert joined.count(UpstreamJoined) >= 2
 
 
 def check_restart(
