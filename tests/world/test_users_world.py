@@ -159,6 +159,23 @@ def test_a_recording_of_it_can_be_looked_at() -> None:
     assert recording[first].slots.used >= 3 > recording[first - 1].slots.used
 
 
+@pytest.mark.parametrize(
+    ("ask", "status"),
+    [
+        (Ask("/", "POST", body=b"x" * 5_000), 413),
+        (Ask(headers=(("A", "x" * 100_000),)), 431),
+        ("/" + "x" * 20_000, 414),
+        (Ask("/", "BREW"), 501),
+        ("/ws", 426),
+    ],
+)
+@pytest.mark.parametrize("kind", ["http", "pipelining"])
+def test_who_asks_for_what_is_refused_is_told_so(kind: str, ask: str | Ask, status: int) -> None:
+    limits = SHORT._replace(max_body_len=1_000, max_connection_cnt=100)
+    outcome = world(2, clients=Visitors(kind, 5, ask), limits=limits, faults=NO_FAULTS).run()
+    assert {status for status, _ in outcome.statuses} == {status}
+
+
 def counting() -> Any:
     """A program whose ninth request fails."""
     numbers = iter(range(1, 10**6))

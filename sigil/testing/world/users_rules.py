@@ -57,6 +57,21 @@ _WHEN_FULL = frozenset((CloseReason.EVICTED, CloseReason.FULL))
 _UNANSWERED = frozenset((CloseReason.SHUTDOWN, CloseReason.HANDLER_ERROR))
 """Why one may be closed that has not been answered."""
 
+_REFUSED = frozenset(
+    (
+        CloseReason.LARGE_REQUEST,
+        CloseReason.LARGE_HEADER,
+        CloseReason.PATH_TOO_LONG,
+        CloseReason.UNKNOWN_METHOD,
+        CloseReason.EXPECTATION,
+        CloseReason.ORIGIN_REFUSED,
+        CloseReason.WS_MISSING_UPGRADE,
+    )
+)
+"""Why one may be closed that has asked for what the server, by its limits, does not do: it is told
+so, and its connection ends.
+"""
+
 
 def answer_bound(limits: Limits) -> float:
     """Seconds in which who is well receives something of what it has asked for."""
@@ -186,6 +201,8 @@ class UsersRules:
             return
         waits = visitor.asked and not (visitor.has_ended or visitor.was_last)
         is_right = reason in (_UNANSWERED if waits else _ORDERLY)
+        if reason in _REFUSED:
+            is_right = bool(visitor.statuses) and visitor.statuses[-1] >= 400
         if reason in _WHEN_FULL:
             is_right = conn not in self._evicted_needlessly
         if not is_right:
