@@ -61,7 +61,8 @@ def field_names(kind: Kind) -> tuple[str, ...]:
 def writer_of(kind: Kind) -> Write:
     """What writes the events of a kind, as the table says."""
     names, number = field_names(kind), kind.number
-    first, read = len(OWNER_FIELDS[kind.owner]), attrgetter(*names)
+    first = len(OWNER_FIELDS[kind.owner])
+    read: Callable[[Any], Any] = attrgetter(*names)  # a tuple, or the one field
     is_single = len(names) == 1
     converters = tuple(
         [

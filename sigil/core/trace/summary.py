@@ -238,7 +238,8 @@ def _send(effect: Send, has_checksums: bool) -> Summary:
 
 def shortener_of(kind: EffectKind) -> Shorten:
     """What brings the effects of a kind into a short form, as the table says."""
-    number, read = kind.number, attrgetter(*kind.fields)
+    number = kind.number
+    read: Callable[[Any], Any] = attrgetter(*kind.fields)
     places = {name: place for place, name in enumerate(kind.fields)}
     converters = tuple([(places[name], convert) for name, convert in kind.converters.items()])
 
