@@ -51,7 +51,7 @@ class Redaction(Value):
         self.has_messages: Final = has_messages
 
 
-def redaction_of(names: Iterable[str]) -> Redaction | None:
+def redaction_of(names: Iterable[Any]) -> Redaction | None:
     """What these names ask for, None if there are none: names of header fields, `body`, `messages`.
     ValueError for a field that is needed, or what is the name of none: it would hide nothing.
     """
