@@ -27,13 +27,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 
 from sigil import Request, Response, make_http_server
 from sigil.client import Client, WebSocket, WebSocketCallbacks, ws_connect
 from sigil.core.websocket.frames import encode_frame
 from sigil.core.websocket.handshake import accept_key
-from tests.support.host_loops import LOOPS, NEEDS_DISPLAY, display
+from tests.support.host_loops import LOOPS
 from tests.support.requests import UPGRADE
 from tests.support.websocket_client import read_frames
 
@@ -57,8 +57,7 @@ def serve(loop: str, fps: float, count: int) -> None:
 
     sent, is_told = 0, list[bool]()
     server = make_http_server(app, port=0)
-    with display() if loop in NEEDS_DISPLAY else nullcontext():
-        LOOPS[loop](server, frame, 1 / fps)
+    LOOPS[loop](server, frame, 1 / fps)
 
 
 def app(request: Request) -> Response:
@@ -80,8 +79,7 @@ def follow(loop: str, fps: float, count: int, port: int, is_attached: bool) -> N
     callbacks = WebSocketCallbacks(message=receive)
     url = f"ws://127.0.0.1:{port}/"
     ws_connect(url, client=client, callbacks=callbacks, compress=False, reconnect=False)
-    with display() if loop in NEEDS_DISPLAY else nullcontext():
-        LOOPS[loop](server or client, lambda: len(times) < count, 1 / fps)
+    LOOPS[loop](server or client, lambda: len(times) < count, 1 / fps)
     client.close()
     print(json.dumps(times), flush=True)
 

@@ -183,7 +183,7 @@ def test_the_table_of_loops_has_a_row_for_each_and_every_message() -> None:
     done = run_module("tests.bench.host_latency", "--loops", loops, "--seconds", "0.3")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[3:]]
-    assert ",".join(row[0] for row in rows) == loops
+    assert [row[0] for row in rows] == [f"server, {loop}" for loop in loops.split(",")]
     assert all(int(row[1]) >= 7 and float(row[2]) > 0 for row in rows)
 
 

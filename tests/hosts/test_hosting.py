@@ -17,7 +17,7 @@ import pytest
 
 from sigil import HttpServer, Request, Response
 from sigil.core.effects import ERROR_LOG
-from tests.support.host_loops import LOOPS, NEEDS_DISPLAY, display
+from tests.support.host_loops import LOOPS
 from tests.support.requests import GET
 from tests.support.servers import PATIENCE, Raw, logged_by, make
 from tests.support.websocket_client import WebSocketClient
@@ -40,19 +40,9 @@ def app(request: Request) -> Response:
     return Response.text("hello")
 
 
-@pytest.fixture(scope="module")
-def shown() -> Iterator[None]:
-    with display():
-        yield
-
-
 @pytest.fixture
-def run(
-    request: pytest.FixtureRequest, loop: str
-) -> Callable[[HttpServer, Callable[[HttpServer], Iterator[object]]], None]:
+def run(loop: str) -> Callable[[HttpServer, Callable[[HttpServer], Iterator[object]]], None]:
     """Runs a server in the loop, which takes a step of a script in each frame, until that ends."""
-    if loop in NEEDS_DISPLAY:
-        request.getfixturevalue("shown")
 
     def run_loop(server: HttpServer, script: Callable[[HttpServer], Iterator[object]]) -> None:
         steps = script(server)

@@ -11,17 +11,11 @@ import pytest
 
 from sigil import Callbacks, HttpServer, Request, Response, make_http_server
 from sigil.client import Client, ClientResponse, WebSocket, WebSocketCallbacks, ws_connect
-from tests.support.host_loops import LOOPS, NEEDS_DISPLAY, display
+from tests.support.host_loops import LOOPS
 from tests.support.servers import HOST, PATIENCE
 
 INTERVAL = 0.005
 MESSAGES = 5
-
-
-@pytest.fixture(scope="module")
-def shown() -> Iterator[None]:
-    with display():
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +79,7 @@ EXPECTED = ["/first", *[str(number) for number in range(1, MESSAGES + 1)], "/las
 
 @pytest.mark.parametrize("is_attached", [False, True], ids=["alone", "attached"])
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_client_is_answered_in_every_loop(
-    request: pytest.FixtureRequest, peer: HttpServer, loop: str, is_attached: bool
-) -> None:
-    if loop in NEEDS_DISPLAY:
-        request.getfixturevalue("shown")
+def test_a_client_is_answered_in_every_loop(peer: HttpServer, loop: str, is_attached: bool) -> None:
     server = make_http_server(Response.text, host=HOST, port=0) if is_attached else None  # type: ignore[arg-type]
     with Client(server=server) as client:
         script = Script(client, peer.port)

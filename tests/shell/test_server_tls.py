@@ -362,6 +362,8 @@ def s_client(server: HttpServer, *arguments: str) -> Iterator[tuple[IO[bytes], I
             yield run.stdin, run.stdout
         finally:
             run.kill()
+            with suppress(BrokenPipeError):  # what it has not read is in the buffer still
+                run.stdin.close()
 
 
 def until(output: IO[bytes], *words: bytes) -> bytes:

@@ -8,6 +8,8 @@ Rules: each returns when the server has ended, or the client was closed. Librari
 their loop is run. It does not know what is looked at.
 """
 
+import atexit
+import gc
 import os
 import select
 import socket
@@ -15,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any
 
 import sigil.hosts.asyncio
@@ -32,6 +35,8 @@ from tests.tools import need, need_module
 
 Frame = Callable[[], bool]
 """Called by the loop; False when it has seen enough."""
+Loop = Callable[[Hosted, Frame, float], None]
+"""A loop, which is run until the server or the client in it has ended."""
 
 
 async def _in_asyncio(server: Hosted, frame: Frame, interval: float) -> None:
@@ -124,9 +129,44 @@ def run_qt(server: Hosted, frame: Frame, interval: float) -> None:
     timer.stop()
 
 
+@cache
+def need_display() -> None:
+    """Sets DISPLAY to one that nobody sees, for what is made with tkinter. It lasts as long as the
+    process: Tk keeps its connection when windows are destroyed, and an X client whose display goes
+    away ends its process.
+    """
+    need_module("tkinter")
+    end, ours = os.pipe()
+    screen = ("-nolisten", "tcp", "-screen", "0", "64x64x24")
+    command = [need("Xvfb"), "-displayfd", str(ours), *screen]
+    server = subprocess.Popen(command, pass_fds=[ours], stderr=subprocess.DEVNULL)
+    atexit.register(server.terminate)
+    os.close(ours)
+    with open(end, "rb") as told:
+        os.environ["DISPLAY"] = f":{told.readline().decode().strip()}"
+
+
+def _let_go(run: Loop) -> Loop:
+    """The loop; windows of it that are in cycles are collected by the thread that made them, and by
+    no other: Tcl would end the process.
+    """
+
+    def run_and_collect(server: Hosted, frame: Frame, interval: float) -> None:
+        gc.disable()
+        try:
+            run(server, frame, interval)
+        finally:
+            gc.collect()
+            gc.enable()
+
+    return run_and_collect
+
+
+@_let_go
 def run_tk(server: Hosted, frame: Frame, interval: float) -> None:
     import tkinter
 
+    need_display()
     root = tkinter.Tk()
 
     def due() -> None:
@@ -144,9 +184,11 @@ def run_tk(server: Hosted, frame: Frame, interval: float) -> None:
             root.destroy()
 
 
+@_let_go
 def run_matplotlib(server: Hosted, frame: Frame, interval: float) -> None:
     import matplotlib
 
+    need_display()
     matplotlib.use("TkAgg")
     from matplotlib import pyplot
 
@@ -252,7 +294,7 @@ def run_select(server: Hosted, frame: Frame, interval: float) -> None:
                 server.tick(0.0)
 
 
-LOOPS: dict[str, Callable[[Hosted, Frame, float], None]] = {
+LOOPS: dict[str, Loop] = {
     "asyncio": run_asyncio,
     "uvloop": run_uvloop,
     "trio": run_trio,
@@ -266,34 +308,3 @@ LOOPS: dict[str, Callable[[Hosted, Frame, float], None]] = {
     "select": run_select,
     "game loop": run_loop,
 }
-NEEDS_DISPLAY = ("tk", "matplotlib")
-
-
-@contextmanager
-def display() -> Iterator[None]:
-    """An X display that nobody sees, as DISPLAY, for what is made with tkinter."""
-    need_module("tkinter")
-    end, ours = os.pipe()
-    command = [
-        need("Xvfb"),
-        "-displayfd",
-        str(ours),
-        "-nolisten",
-        "tcp",
-        "-screen",
-        "0",
-        "64x64x24",
-    ]
-    before = os.environ.get("DISPLAY")
-    with subprocess.Popen(command, pass_fds=[ours], stderr=subprocess.DEVNULL) as server:
-        os.close(ours)
-        try:
-            with open(end, "rb") as told:
-                os.environ["DISPLAY"] = f":{told.readline().decode().strip()}"
-            yield
-        finally:
-            server.terminate()
-            if before is None:
-                os.environ.pop("DISPLAY", None)
-            else:
-                os.environ["DISPLAY"] = before

@@ -10,7 +10,6 @@ Rules: what is the same, and what may differ, is said in `tests.support.traces`,
 run takes the time of anything.
 """
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -18,7 +17,6 @@ import pytest
 
 from sigil import CloseReason
 from sigil.core.events import Received
-from tests.support.host_loops import NEEDS_DISPLAY, display
 from tests.support.scripted import LONG, PROGRAM_FILE, Program
 from tests.support.scripted_runs import COROUTINES, RUNS, Run, in_memory, over_sockets
 from tests.support.servers import read_answers
@@ -30,12 +28,6 @@ from tests.support.websocket_client import read_frames
 def reference(of_coroutines: bool = False) -> Run:
     """What the others are compared with."""
     return in_memory(Program(of_coroutines))
-
-
-@pytest.fixture(scope="module")
-def shown() -> Iterator[None]:
-    with display():
-        yield
 
 
 def assert_same(trace: Trace, other: Trace, *fields: str) -> None:
@@ -51,11 +43,7 @@ def assert_same(trace: Trace, other: Trace, *fields: str) -> None:
 
 
 @pytest.mark.parametrize("way", RUNS)
-def test_what_happens_is_the_same_however_a_server_is_driven(
-    request: pytest.FixtureRequest, way: str
-) -> None:
-    if way in NEEDS_DISPLAY:
-        request.getfixturevalue("shown")
+def test_what_happens_is_the_same_however_a_server_is_driven(way: str) -> None:
     run = over_sockets(Program(), way)
     assert_same(run.trace, reference().trace, *Trace._fields)
     assert run.recording.verify() is None
