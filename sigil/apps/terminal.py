@@ -32,11 +32,21 @@ def print_note(sentence: str) -> None:
 
 
 def print_line(line: str) -> None:
-    """Print a line to stdout and flush it; a closed stdout is ignored from then on."""
+    """Print a line to stdout and flush it; a closed stdout is ignored from then on. Characters that
+    the terminal does not have are escaped.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
     try:
-        print(line, flush=True)
+        print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except OSError:  # nobody reads it, or the disk is full
         ignore_output()
+
+
+def without_controls(text: str) -> str:
+    """Some lines that come from elsewhere, with whatever a terminal would obey escaped."""
+    return "".join(
+        [char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text]
+    )
 
 
 def ignore_output() -> None:

@@ -269,6 +269,10 @@ CONTRADICTIONS = (
         ("serve", field, "the page shows one recording, and prints nothing")
         for field in ("check", "conn", "explain", "stats", "limits", "slow")
     ],
+    *[
+        ("check", field, "a folder is compared, and asked nothing else")
+        for field in ("conn", "explain", "stats", "limits", "slow")
+    ],
     ("app", "network", "each says what the clients are clients of"),
     ("reload", "workers", "there is one process, which is restarted when a file changes"),
     ("reload", "limit_max_requests", "the one ends the server for good, the other starts it again"),
@@ -282,6 +286,8 @@ COMPANIONS = (
     ("ssl_ca_certs", "ssl_certfile", "without TLS no client has a certificate"),
     ("ssl_cert_reqs", "ssl_certfile", "without TLS no client has a certificate"),
     ("ssl_ciphers", "ssl_certfile", "without TLS nothing is encrypted"),
+    ("redact", "record", "nothing is recorded without it"),
+    ("ignore", "app", "no answers are compared without it"),
     ("reload_dir", "reload", "nothing else watches directories"),
 )
 """Fields that mean nothing without a second one, and why."""

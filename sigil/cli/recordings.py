@@ -5,9 +5,10 @@ printed. Without any it is verified: the same effects to the byte, or where they
 folder of recordings (`--check`) is a regression suite: of this version, and with `--app` of a
 program.
 
-Rules: standard output gets what was asked for. Exit status: 0 if all agrees, 1 if something
-differs, 2 for a usage error (a turn or a connection that is not there is one), 3 for a recording or
-an application that cannot be had. It does not know how anything is found out.
+Rules: standard output gets what was asked for, in which what a recording says is no order to a
+terminal. Exit status: 0 if all agrees, 1 if something differs, 2 for a usage error (a turn or a
+connection that is not there is one), 3 for a recording or an application that cannot be had. It
+does not know how anything is found out.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sigil import HttpServer, Limits, replay
-from sigil.apps.terminal import CommandError, print_line
+from sigil.apps.terminal import CommandError, print_line, without_controls
 from sigil.cli.replaying import USAGE_STATUS, check_serving
 from sigil.cli.settings import Settings
 from sigil.core.trace.wire import count_of
@@ -43,7 +44,7 @@ def run_replay(settings: Settings) -> int:
         recording = open_recording(settings.recording, settings.until)
         status = 0
         for lines, differs in answers(recording, handler, settings):
-            print_line(lines)
+            print_line(without_controls(lines))
             status = DIFFERS_STATUS if differs else status
         return status
     except RecordingError as error:  # it is read as far as it is asked about
@@ -220,12 +221,12 @@ def check_folder(folder: Path, handler: object, settings: Settings) -> int:
         recording = open_recording(str(path), settings.until)
         compared = recording.compare()
         if compared.difference is not None:
-            print_line(f"{path}: {compared}")
+            print_line(without_controls(f"{path}: {compared}"))
             return DIFFERS_STATUS
         if handler is not None:
             text, differs = against_text(recording, handler, settings)
             if differs:
-                print_line(f"{path}: {text}")
+                print_line(without_controls(f"{path}: {text}"))
                 return DIFFERS_STATUS
-        print_line(f"{path}: {count_of(len(recording.turns), 'turn')}, the same")
+        print_line(without_controls(f"{path}: {count_of(len(recording.turns), 'turn')}, the same"))
     return 0

@@ -29,17 +29,18 @@ def test_what_a_command_serves_is_recorded(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"),
+    ("status", "flags", "words"),
     [
-        (("--record", "nowhere/run.mcap"), "nowhere/run.mcap: No such file"),
-        (("--record", "run.mcap", "--redact", "host"), "the field host cannot be redacted"),
+        (3, ("--record", "nowhere/run.mcap"), "nowhere/run.mcap: No such file"),
+        (3, ("--record", "run.mcap", "--redact", "host"), "the field host cannot be redacted"),
+        (2, ("--redact", "cookie"), "--redact needs --record: nothing is recorded without it"),
     ],
 )
 def test_what_cannot_be_recorded_is_an_error_before_anything_is_served(
-    folder: Path, flags: tuple[str, ...], words: str
+    folder: Path, status: int, flags: tuple[str, ...], words: str
 ) -> None:
     ended = run("serve", "web:app", "--port", "0", *flags, folder=folder)
-    assert ended.status == 3
+    assert ended.status == status
     assert words in ended.err
     assert "Traceback" not in ended.err
 

@@ -12,6 +12,7 @@ from sigil import Callbacks, Conn, HttpServer, Request, Response, make_http_serv
 from sigil.apps.terminal import CommandError
 from sigil.cli.recordings import run_replay
 from sigil.cli.settings import read_settings
+from sigil.testing import Client
 from tests.support.command import run
 from tests.support.recording_files import read_content
 
@@ -239,6 +240,33 @@ def test_what_is_damaged_further_on_is_refused_in_a_sentence(
     expected = f"{path}: turn {turn} cannot be read: the kind of event 99 is not known"
     assert status == 3 and text.startswith(expected), text
     assert replay.refused("--check", path=tmp_path) == (3, text)
+
+
+def test_what_a_recording_says_is_no_order_to_a_terminal(replay: Replay, tmp_path: Path) -> None:
+    content = read_content(replay.folder / "run.mcap")
+    hostile = {"sigil": {"sigil": "1\x1b[2J\x07", "redaction": "a\rb"}}
+    out = replay(path=content.write(tmp_path / "hostile.mcap", metadata=hostile)).out
+    assert "by sigil 1\\x1b[2J\\x07, " in out and "redacted: a\\rb" in out
+    assert all(char.isprintable() or char == "\n" for char in out)
+
+
+def test_a_terminal_that_has_not_all_characters_gets_escapes(tmp_path: Path) -> None:
+    client = Client(lambda request: Response.text("h\u00e9llo \u2603"))
+    with client.server.recording(tmp_path / "run.mcap"):
+        client.get("/")
+    words = ("replay", str(tmp_path / "run.mcap"), "--conn", "0")
+    ended = run(*words, environment={"PYTHONIOENCODING": "ascii"})
+    assert (ended.status, ended.err) == (0, "")
+    assert "'h\\xe9llo \\u2603'" in ended.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--check", "--stats"), ("--check", "--conn", "0"), ("--ignore", "date")],
+)
+def test_flags_that_would_say_nothing_are_refused(replay: Replay, words: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit):
+        replay(*words)
 
 
 def test_the_command_is_one_of_sigil(folder: Path) -> None:

@@ -4,11 +4,12 @@ Every process has a deadline and gets port 0. A process is ready when it has pri
 listens.
 """
 
+import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -101,10 +102,17 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "sigil", *words]
 
 
-def run(*words: str, folder: Path | None = None) -> Ended:
-    """A command that is expected to end by itself."""
+def run(
+    *words: str, folder: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Ended:
+    """A command that is expected to end by itself, with these variables beside those there are."""
     done = subprocess.run(
-        command(*words), cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        command(*words),
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 
