@@ -72,6 +72,8 @@ def check_limits(limits: Limits) -> str | None:
     if problem is not None:
         return problem
     for name, value in values.items():
+        if type(Limits._field_defaults[name]) is bool and type(value) is not bool:
+            return f"{name} is True or False, not {value!r}"
         kind = _number_type(name, value)
         minimum = _MINIMA.get(name, 1 if name in _AT_LEAST_ONE else 0)
         if kind is not None and not _is_number(value, kind, minimum):

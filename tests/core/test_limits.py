@@ -93,6 +93,7 @@ def test_the_default_limits_make_sense_and_every_bound_is_positive() -> None:
         ),
         (Limits(body_timeout=-1.0), "body_timeout is a number, 0 or more, not -1.0"),
         (Limits(idle_timeout=float("nan")), "idle_timeout is a number, 0 or more, not nan"),
+        (Limits(date_header="no"), "date_header is True or False, not 'no'"),  # type: ignore[arg-type]
         (Limits(max_body_len="10"), "max_body_len is a whole number, 0 or more, not '10'"),  # type: ignore[arg-type]
     ],
 )

@@ -16,6 +16,7 @@ from sigil.core.limits import Limits
 from sigil.core.server import make_server
 from sigil.core.server.state import Server
 from sigil.core.value import Value
+from tests.support.builds import needs_pure_sources
 from tests.support.sources import CORE, ROOT
 
 
@@ -80,6 +81,7 @@ def compared_by_identity() -> dict[str, Value]:
     return found
 
 
+@needs_pure_sources
 def test_a_record_that_is_known_by_identity_is_so_again() -> None:
     found = compared_by_identity()
     assert "NOTHING_OUTGOING" in found and "IDLE_WEBSOCKET" in found

@@ -11,6 +11,7 @@ from sigil.core.events import Event, HalfClosed, TickStarted
 from sigil.core.trace.events import event_fields, field_names, read_event, writer_of
 from sigil.core.trace.kinds import KINDS
 from sigil.core.trace.plain import PlainError, Restorer
+from tests.support.builds import needs_pure_sources
 from tests.support.trace_values import any_event
 
 BY_EVENT = {kind.event: kind for kind in KINDS}
@@ -22,18 +23,21 @@ def packed_and_back(plain: object) -> object:
     return msgpack.unpackb(data, use_list=False, unicode_errors="surrogatepass")
 
 
+@needs_pure_sources
 @settings(max_examples=150, deadline=None)
 @given(any_event)
 def test_an_event_comes_back_from_its_fields(event: Event) -> None:
     assert read_event(event_fields(event), Restorer()) == event
 
 
+@needs_pure_sources
 @settings(max_examples=80, deadline=None)
 @given(any_event)
 def test_an_event_comes_back_from_msgpack(event: Event) -> None:
     assert read_event(packed_and_back(event_fields(event)), Restorer()) == event
 
 
+@needs_pure_sources
 @settings(max_examples=150, deadline=None)
 @given(any_event)
 def test_what_is_written_out_is_what_the_table_says(event: Event) -> None:

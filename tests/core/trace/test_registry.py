@@ -9,6 +9,7 @@ from sigil.core.server.state import Server
 from sigil.core.topics import ALL_TOPICS
 from sigil.core.trace.registry import CONSTANTS, ENUMS, RECORDS, as_known, fields_of
 from sigil.core.value import Value
+from tests.support.builds import needs_pure_sources
 
 EVENTS = set(get_args(Event))
 PLAIN = {int, str, bytes, float, bool, type(None), memoryview, tuple, frozenset, object}
@@ -40,11 +41,13 @@ def reached() -> set[Any]:
     return {kind for kind in found - EVENTS if kind.__module__.startswith("sigil")}
 
 
+@needs_pure_sources
 def test_each_record_is_in_the_table() -> None:
     records = {kind for kind in reached() if not issubclass(kind, Enum)}
     assert records <= set(RECORDS)
 
 
+@needs_pure_sources
 def test_each_enumeration_is_in_the_table() -> None:
     enums = {kind for kind in reached() if issubclass(kind, Enum)}
     assert enums <= set(ENUMS)

@@ -13,6 +13,7 @@ from sigil.core.trace.states import States
 from sigil.core.trace.summary import summaries_of
 from sigil.core.trace.turn import Turn
 from sigil.core.trace.verify import Compared, Difference, compare
+from tests.support.builds import needs_pure_sources
 from tests.support.recordings import Watched, watched_client, watched_world
 from tests.support.trace_values import calls_of
 
@@ -106,6 +107,7 @@ def test_a_small_field_is_named_with_both_values() -> None:
     assert str(difference) == "turn 7, effect 2 (Watch): interest was recorded as 1, and is 3 now"
 
 
+@needs_pure_sources
 def test_a_core_that_raises_is_a_difference(watched: Watched) -> None:
     def impossible(turn: Turn) -> Turn | None:
         events = [event for event in turn.events if type(event) is Received]
