@@ -1,12 +1,16 @@
 """TLS for the command: certificates made on the spot and read again, and sentences for bad ones."""
 
+import os
 import shutil
 import signal
 import socket
 import ssl
-from contextlib import ExitStack, closing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPSConnection
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -26,6 +30,7 @@ from tests.support.secure_websocket import SecureWebSocket, secure_websocket
 from tests.tools import needs
 
 LINES_MAX = 100
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -84,29 +89,51 @@ def on_message(server, conn, message):
 
 server = make_http_server(app, port=0, callbacks=Callbacks(ws_message=on_message))
 """
-CONNECTIONS_MAX = 200
-"""Until every worker has accepted one: they take turns as they are free."""
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A process that holds still."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            assert time.monotonic() < give_up_at, f"{pid} goes on"
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def of_each(count: int, ask: Callable[[], tuple[str, T]]) -> dict[str, T]:
+    """What so many workers answer, by the number of the process. Those that have answered hold
+    still, since the kernel may give one of them all connections.
+    """
+    found: dict[str, T] = {}
+    with ExitStack() as still:
+        while len(found) < count:
+            pid, answer = ask()
+            assert pid not in found
+            found[pid] = answer
+            still.enter_context(stopped(int(pid)))
+    return found
 
 
 def websocket_of_each(port: int, count: int, stack: ExitStack) -> dict[str, SecureWebSocket]:
     """A WebSocket of each of so many workers, by the number of the process."""
-    found: dict[str, SecureWebSocket] = {}
-    for _ in range(CONNECTIONS_MAX):
+
+    def ask() -> tuple[str, SecureWebSocket]:
         url = f"wss://localhost:{port}/ws"
         websocket = stack.enter_context(secure_websocket(url, client_context()))
         websocket.send("hello")
-        pid = str(websocket.recv()).split()[0]
-        if found.setdefault(pid, websocket) is not websocket:
-            websocket.close()
-        if len(found) == count:
-            return found
-    raise AssertionError(f"only {list(found)} accept connections")
+        return str(websocket.recv()).split()[0], websocket
+
+    return of_each(count, ask)
 
 
 def certificates_of_each(port: int, count: int) -> dict[str, bytes | None]:
     """The certificate of each of so many workers, by the number of the process."""
-    found: dict[str, bytes | None] = {}
-    for _ in range(CONNECTIONS_MAX):
+
+    def ask() -> tuple[str, bytes | None]:
         connection = HTTPSConnection(
             "localhost", port, timeout=PATIENCE_SECONDS, context=client_context()
         )
@@ -114,10 +141,9 @@ def certificates_of_each(port: int, count: int) -> dict[str, bytes | None]:
             connection.connect()
             certificate = connection.sock.getpeercert(binary_form=True)
             connection.request("GET", "/")
-            found[connection.getresponse().read().decode()] = certificate
-        if len(found) == count:
-            return found
-    raise AssertionError(f"only {list(found)} accept connections")
+            return connection.getresponse().read().decode(), certificate
+
+    return of_each(count, ask)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal")

@@ -4,10 +4,12 @@ import copy
 import pickle
 import re
 from importlib import import_module
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
+import sigil
 from sigil.core.conn import Conn, Ticket
 from sigil.core.effects import Effect
 from sigil.core.events import Event, HalfClosed, Writable
@@ -17,7 +19,6 @@ from sigil.core.server import make_server
 from sigil.core.server.state import Server
 from sigil.core.value import Value
 from tests.support.builds import needs_pure_sources
-from tests.support.sources import CORE, ROOT
 
 
 def test_values_are_equal_by_type_and_fields() -> None:
@@ -73,8 +74,10 @@ def test_connections_are_in_order_of_their_slots(left: Conn, right: Conn) -> Non
 def compared_by_identity() -> dict[str, Value]:
     """The constants behind `is` in the core that are records, by name."""
     found = {}
-    for path in CORE:
-        module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    installed = Path(sigil.__file__).parent
+    for path in sorted((installed / "core").glob("**/*.py")):
+        dotted = path.relative_to(installed.parent).with_suffix("").parts
+        module = import_module(".".join(dotted))
         for name in re.findall(r"\bis (?:not )?([A-Z][A-Z_]+)\b", path.read_text(encoding="utf-8")):
             if isinstance(getattr(module, name, None), Value):
                 found[name] = getattr(module, name)
