@@ -164,17 +164,17 @@ class FileWriter:
             with self._changed:
                 if not self._queue and not self._is_ending:
                     self._changed.wait(FLUSH_SECONDS)
-                batches = list(self._queue)
-                self._queue.clear()
-                is_ending = self._is_ending and not batches
-            for batch in batches:
+                # one at a time: the next, to which one that is lost is a gap, stays in the queue
+                batch = self._queue.popleft() if self._queue else None
+                is_ending = self._is_ending and batch is None
+            if batch is not None:
                 length = batch.size  # figures are added to it
                 self._write(batch)
                 with self._changed:
                     self._pending_len -= length
             if is_ending:
                 return
-            if not self._is_ending:
+            if batch is None:
                 self._flush()
 
     def _write(self, batch: Batch) -> None:
