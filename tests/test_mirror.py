@@ -45,7 +45,6 @@ ELSEWHERE = {
     "shell/recording/channels": "tests/shell/recording/test_reader.py",
     "shell/recording/mcap_file": "tests/shell/recording/test_reader.py",
     "shell/recording/mcap_scan": "tests/shell/recording/test_reader.py",
-    "shell/recording/file_writer": "tests/shell/recording/test_reader.py",
     "shell/recording/names": "tests/shell/recording/test_reader.py",
     "core/trace/answers": "tests/shell/recording/test_handling.py",
     "core/trace/variant": "tests/core/trace/test_what_if.py",
