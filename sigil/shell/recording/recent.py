@@ -35,11 +35,6 @@ from .turn_recorder import TurnRecorder
 
 _LOG = logging.getLogger(SERVER_LOG)
 
-MAX_LEN = 64 * 2**20
-"""Bytes of turns that are kept: a minute of some ten thousand requests a second."""
-PAUSE_SECONDS = 60.0
-"""A server that fails all the time writes a file in so many seconds, and not one each time."""
-
 
 def _has_raised(event: Event) -> bool:
     """True for what comes of a handler, a stream or a callback that has raised."""
@@ -68,8 +63,7 @@ class RecentTurns:
         self._names: FileNames | None = None
         self._reasons: frozenset[int] = frozenset()
         self._on_error = False
-        self._pause = PAUSE_SECONDS
-        self._written_at = -PAUSE_SECONDS
+        self._pause = self._written_at = 0.0
         self._threads: list[Thread] = []
 
     def belongs_to(self, recorder: TurnRecorder) -> None:
@@ -119,7 +113,7 @@ class RecentTurns:
         assert self._names is not None
         self._written_at = monotonic()
         thread = Thread(target=self._write_and_log, args=(self._names.next(), why))
-        self._threads.append(thread)
+        self._threads = [one for one in self._threads if one.is_alive()] + [thread]
         thread.start()
 
     def _write_and_log(self, path: Path, why: str) -> None:

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from .turn_recorder import TurnRecorder
 
 
+MAX_KEPT_LEN = 64 * 2**20
+"""Bytes of turns that are kept in memory: a minute of some ten thousand requests a second."""
+PAUSE_SECONDS = 60.0
+"""A server that fails all the time writes a file in so many seconds, and not one each time."""
 BATCH_LEN, BATCHES = 2**20, 16
 """What is kept in memory is dropped in pieces: a sixteenth of all, or a mebibyte."""
 
@@ -132,11 +136,11 @@ class Recorded(Controlling):
         seconds: float = 60.0,
         *,
         redact: Sequence[str] | str = (),
-        max_len: int = 64 * 2**20,
+        max_len: int = MAX_KEPT_LEN,
         path: str | PathLike[str] | None = None,
         reasons: Sequence[CloseReason] = (),
         on_error: bool = True,
-        pause: float = 60.0,
+        pause: float = PAUSE_SECONDS,
     ) -> Iterator[RecentTurns]:
         """Keep the turns of the last `seconds` in memory while the block runs, `max_len` bytes at
         most; `.write(path)` of what the block is given writes them, from any thread.
