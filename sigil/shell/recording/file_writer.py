@@ -3,8 +3,8 @@
 Theory: a disk may be slow, full or gone, and whoever is served must not notice. So batches go
 through a queue to a thread, which spends its time in calls that let the loop go on: to compress, to
 sum up, to write. The queue is bounded in bytes; what does not fit is not recorded, and what cannot
-be written is not either. Both leave a gap, behind which the recording goes on with the server as it
-is then.
+be written, or is longer than what is read, is not either. Each leaves a gap, behind which the
+recording goes on with the server as it is then.
 
 Rules: a file is opened, and its beginning is written, when it is asked for; what is wrong then is
 raised. What goes wrong later is logged once, and once more when it is well again. A file that has
@@ -36,13 +36,15 @@ from .channels import lag_json, stats_json
 from .errors import RecordingError
 from .mcap_file import McapFile
 from .names import FileNames
-from .packages import packer
+from .packages import MAX_LEN, TooLong, check_len, packer
 
 _LOG = logging.getLogger(SERVER_LOG)
 
 MAX_PENDING_LEN = 64 * 2**20
 """So many bytes of turns wait for the disk at most: some seconds of a busy server."""
 FLUSH_SECONDS = 1.0
+RETRY_SECONDS = 10.0
+"""A server that is too long is made bytes no more often: that keeps the loop from its work."""
 FIGURES_NS = 1_000_000_000
 """Figures are written once in so many nanoseconds."""
 
@@ -89,11 +91,12 @@ class FileWriter:
         rotation: Rotation = NO_ROTATION,
         flatten: Callable[[Server], Plain] = flatten,
         max_pending_len: int = MAX_PENDING_LEN,
+        longest: int = MAX_LEN,
     ) -> None:
         self._names, self._about, self._rotation = names, about, rotation
         self._flatten = flatten
         """Makes a server a plain structure, without what is redacted."""
-        self._max_pending_len = max_pending_len
+        self._max_pending_len, self._longest = max_pending_len, longest
         self._flush: Callable[[], None] = _nothing
         """Has what is growing handed over."""
         self._pack = packer()
@@ -106,6 +109,7 @@ class FileWriter:
         self._is_begun = False
         """The beginning of the file is written, which is when the first batch has come."""
         self._opened_at = 0.0
+        self._retry_at = 0.0
         self._figures_at = 0
         self._is_troubled = False
         self.trouble = ""
@@ -185,6 +189,8 @@ class FileWriter:
             self._write_to(self._ready_file(batch), batch)
         except OSError as error:
             self._lose(batch, str(error.strerror or error))
+        except TooLong as error:
+            self._lose(batch, str(error))
         except Exception as error:  # a defect of ours ends no thread that others wait for
             self._lose(batch, f"{type(error).__name__}: {error}")
         else:
@@ -210,9 +216,21 @@ class FileWriter:
         recording goes on.
         """
         gap = Batch(batch.start, True)
-        data = self._pack((batch.missed, self._flatten(batch.start)))
-        gap.add(GAPS, 0, batch.begun, data)
+        gap.add(GAPS, 0, batch.begun, self._packed(batch.start, batch.missed))
         return gap
+
+    def _packed(self, server: Server, missed: int | None = None) -> bytes:
+        """The bytes of a server, behind the number of turns that are missing before it, if that is
+        given; `TooLong` if they cannot be read, and for some time behind that.
+        """
+        if monotonic() < self._retry_at:
+            raise TooLong(self.trouble)
+        plain = self._flatten(server)
+        data = self._pack(plain if missed is None else (missed, plain))
+        if len(data) > self._longest:
+            self._retry_at = monotonic() + RETRY_SECONDS
+        check_len(len(data), self._longest, "a server")
+        return data
 
     def _lose(self, batch: Batch, why: str) -> None:
         """Leave out a batch: what follows goes on behind a gap."""
@@ -245,7 +263,7 @@ class FileWriter:
         except OSError as error:
             why = error.strerror or error
             raise RecordingError(f"a recording cannot be written to {path}: {why}") from error
-        self.path, self._file, self._is_begun = path, McapFile(file), False
+        self.path, self._file, self._is_begun = path, McapFile(file, self._longest), False
         self._opened_at = monotonic()
 
     def _ready_file(self, batch: Batch) -> McapFile:
@@ -255,7 +273,7 @@ class FileWriter:
         file = self._file
         assert file is not None
         if not self._is_begun:
-            packed = self._pack(self._flatten(batch.start))
+            packed = self._packed(batch.start)
             file.begin(self._about(), batch.start, packed, batch.begun)
             self._is_begun = batch.is_joined = True
         return file

@@ -6,7 +6,8 @@ it was cut off. What comes once in a file is written with the records of the pac
 chunk is made of a batch, in which the messages lie as they are written.
 
 Rules: what is not wholly written is taken back, so that what follows is readable: `put` raises
-OSError and the file is as before. Checksums are of each chunk, and of all that stands before the
+OSError and the file is as before. What is longer than a reader takes at once is not written:
+`TooLong`. Checksums are of each chunk, and of all that stands before the
 summary. It does not know threads.
 """
 
@@ -27,7 +28,7 @@ from ...core.trace.about import About
 from .about_text import PROFILE, metadata_of
 from .batch import Batch
 from .channels import CHANNELS, schema_of
-from .packages import require_packages
+from .packages import MAX_LEN, check_len, require_packages
 
 if TYPE_CHECKING:
     from mcap.records import ChunkIndex
@@ -46,11 +47,11 @@ _MESSAGE_INDEX_OPCODE = 7
 class McapFile:
     """A file that is written; it is given open, at its beginning, and is closed at the end."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, longest: int = MAX_LEN) -> None:
         require_packages()
         from mcap.records import Statistics
 
-        self._file = file
+        self._file, self._longest = file, longest
         self.size = 0
         """Bytes that are written."""
         self._crc = 0
@@ -137,6 +138,7 @@ class McapFile:
         from mcap.data_stream import RecordBuilder
         from mcap.records import Chunk, ChunkIndex
 
+        check_len(batch.size, self._longest, "a batch of turns")
         content = batch.content()
         data = self._compress(content)
         builder = RecordBuilder()

@@ -61,6 +61,8 @@ class _Scanner:
 
     def run(self) -> Scan:
         """All that is found."""
+        if not self._size:
+            raise RecordingError("it is empty: nothing was recorded")
         if self._take(len(MAGIC)) != MAGIC:
             raise RecordingError("it is no file of MCAP")
         is_whole = False

@@ -19,11 +19,21 @@ MISSING = (
 )
 SURROGATES = "surrogatepass"
 MAX_LEN = 2**28
-"""A server, or turns that were written together, of more bytes are none: what is compressed may
-claim any length, and a kilobyte may become a gibibyte.
+"""A server, or turns that were written together, of more bytes are not read: what is compressed may
+claim any length, and a kilobyte may become a gibibyte. So they are not written either.
 """
 MAX_ITEMS = 2**24
 """Items of one collection."""
+
+
+class TooLong(ValueError):
+    """More bytes than are read at once."""
+
+
+def check_len(length: int, max_len: int = MAX_LEN, what: str = "it") -> None:
+    """`TooLong` for more bytes than are read at once."""
+    if length > max_len:
+        raise TooLong(f"{what} is {length:,} bytes, and no more than {max_len:,} are read")
 
 
 def require_packages() -> None:
@@ -77,9 +87,7 @@ def unpack(data: bytes) -> Any:
 def decompress(data: bytes, max_len: int = MAX_LEN) -> bytes:
     """What is in a frame of Zstandard; ValueError if it is none, or longer."""
     try:
-        length = frame_content_size(data)
-        if length > max_len:
-            raise ValueError(f"it is {length:,} bytes, and no more than {max_len:,} are read")
+        check_len(frame_content_size(data), max_len)
         return ZstdDecompressor().decompress(data, max_output_size=max_len)
     except ZstdError as error:
         raise ValueError(str(error)) from error
