@@ -40,7 +40,7 @@ async def serve(server: Hosted, *, task_status: Any = None) -> None:
     descriptor = begin(server)
     try:
         async with trio.open_nursery() as nursery:
-            tasks = _Tasks(nursery)
+            tasks = Tasks(nursery)
             if isinstance(server, HttpServer):
                 server._set_spawn(tasks.spawn, in_asyncio=False)
             if task_status is not None:
@@ -91,7 +91,7 @@ def _closing_wakes(server: Hosted, descriptor: int) -> Iterator[None]:
         before_close(None)
 
 
-class _Tasks:
+class Tasks:
     """Coroutines of user code, as tasks of a nursery, which only the server cancels: whoever
     cancels `serve` ends the server first, and with it what they work for.
     """

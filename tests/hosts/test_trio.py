@@ -19,10 +19,10 @@ from tests.support.requests import GET
 from tests.support.servers import HOST, PATIENCE, Raw, logged_by, make
 from tests.support.websocket_client import WebSocketClient, close_frame, text, upgrade
 
+Script = Callable[[HttpServer], Awaitable[object]]
 
-def in_trio(
-    server: HttpServer, script: Callable[[HttpServer], Awaitable[object]], by_cancelling: bool
-) -> None:
+
+def in_trio(server: HttpServer, script: Script, by_cancelling: bool = False) -> None:
     """Run a script beside the server, which is stopped, or cancelled, at the end."""
 
     async def main() -> None:
@@ -39,6 +39,25 @@ def in_trio(
     trio.run(main)
 
 
+def cancelled_in_trio(server: HttpServer, script: Script) -> None:
+    in_trio(server, script, by_cancelling=True)
+
+
+def with_a_guest(server: HttpServer, script: Script) -> None:
+    """Run a script as a guest of the server, which is stopped at the end."""
+
+    async def main() -> None:
+        with trio.fail_after(PATIENCE):
+            await script(server)
+
+    sigil.hosts.trio_guest.run(server, main)
+    assert not server.running and not server.runs_coroutines
+
+
+Running = Callable[[HttpServer, Script], None]
+in_all_ways = pytest.mark.parametrize("run", [in_trio, cancelled_in_trio, with_a_guest])
+
+
 async def until(so: Callable[[], object], *clients: Raw) -> None:
     while not so():
         for client in clients:
@@ -46,8 +65,8 @@ async def until(so: Callable[[], object], *clients: Raw) -> None:
         await trio.sleep(0.001)
 
 
-@pytest.mark.parametrize("by_cancelling", [False, True])
-def test_handlers_callbacks_and_streams_may_be_coroutines(by_cancelling: bool) -> None:
+@in_all_ways
+def test_handlers_callbacks_and_streams_may_be_coroutines(run: Running) -> None:
     told: list[object] = []
 
     async def app(request: Request) -> Response:
@@ -86,12 +105,12 @@ def test_handlers_callbacks_and_streams_may_be_coroutines(by_cancelling: bool) -
 
     callbacks = Callbacks(ws_message=on_message, ws_close=on_close)
     with logged_by(ERROR_LOG) as lines:
-        in_trio(make(app, callbacks=callbacks), script, by_cancelling)
+        run(make(app, callbacks=callbacks), script)
     assert len(lines) == 1 and "ValueError: broken" in lines[0]
 
 
-@pytest.mark.parametrize("by_cancelling", [False, True])
-def test_who_leaves_has_its_coroutine_cancelled_and_an_end_may_finish(by_cancelling: bool) -> None:
+@in_all_ways
+def test_who_leaves_has_its_coroutine_cancelled_and_an_end_may_finish(run: Running) -> None:
     told: list[str] = []
 
     async def app(request: Request) -> Response:
@@ -121,7 +140,7 @@ def test_who_leaves_has_its_coroutine_cancelled_and_an_end_may_finish(by_cancell
 
     with logged_by(ERROR_LOG) as lines:
         server = make(app, callbacks=Callbacks(ws_close=on_close))
-        in_trio(server, script, by_cancelling)
+        run(server, script)
     assert sorted(told) == ["begun", "cancelled", "closed"]
     assert lines == []
 
@@ -195,3 +214,39 @@ def test_what_leaves_a_tick_ends_the_guest_first() -> None:
     with pytest.raises(SystemExit):
         sigil.hosts.trio_guest.run(server, main)
     assert told == ["cleaned up"] and not server.running
+
+
+def test_a_handler_that_awaits_has_the_grace_of_the_server_when_its_guest_has_ended() -> None:
+    goes_on = trio.Event()
+
+    async def app(request: Request) -> Response:
+        await goes_on.wait()
+        return Response.text("late")
+
+    async def main() -> None:
+        client.poll()
+        await until(lambda: server.stats().requests == 1, client)
+        trio.lowlevel.current_trio_token().run_sync_soon(goes_on.set)
+
+    server = make(app)
+    server.listen()
+    with Raw(server, GET) as client:
+        sigil.hosts.trio_guest.run(server, main, grace=PATIENCE)
+        client.poll()
+        assert [answer.text for answer in client.answers()] == ["late"]
+
+
+def test_a_guest_that_is_told_to_end_the_program_ends_the_server() -> None:
+    async def app(request: Request) -> Response:
+        await trio.sleep_forever()
+        raise AssertionError("nobody sleeps for ever")
+
+    async def main() -> None:
+        with Raw(server, GET) as client:
+            await until(lambda: server.stats().requests == 1, client)
+            raise SystemExit(4)
+
+    server = make(app)
+    with pytest.raises(SystemExit):
+        sigil.hosts.trio_guest.run(server, main)
+    assert not server.running and not server.runs_coroutines
