@@ -228,6 +228,7 @@ class Controlling(Messaging):
             except BaseException as error:
                 text = error_text(f"callback_all_protocol({safe_name(function)}) raised", error)
                 write_text(_ERRORS, logging.ERROR, text)
+                self._guard.note_raised()
 
 
 http_server_rx_flow_control = Controlling.rx_flow_control

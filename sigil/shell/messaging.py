@@ -352,6 +352,7 @@ class Messaging(Questions):
         except BaseException as error:
             text = error_text(f"call_soon({safe_name(item.function)}) raised", error)
             write_text(_ERRORS, logging.ERROR, text)
+            self._guard.note_raised()
         seconds = queue.clock() - begun_at
         if seconds >= self._limits.slow_handler:
             self._application.slow_calls.log(item.function, seconds, ", for call_soon")

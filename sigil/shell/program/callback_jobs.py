@@ -335,6 +335,8 @@ class CallbackJobs:
             write_text(_LOG, logging.ERROR, error_text(text, error))
         if job.is_fatal:
             self._report(CloseRequested(job.conn, CloseReason.HANDLER_ERROR))
+        else:
+            self._guard.note_raised()
         return _finish(job)
 
 

@@ -214,4 +214,5 @@ class CallbackRunner(CallbackJobs):
         except BaseException as error:
             text = error_text(f"the callback {safe_name(admit)} raised", error)
             write_text(_LOG, logging.ERROR, text)
+            self._guard.note_raised()
             return False

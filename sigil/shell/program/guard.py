@@ -11,20 +11,28 @@ need not be one step, since what comes in between has ended before the flag is s
 what is done meanwhile.
 """
 
+from collections.abc import Callable
 from types import TracebackType
 
 
 class Guard:
-    """Whether sigil is at work on the state of a server: `is_busy`."""
+    """Whether sigil is at work on the state of a server: `is_busy`; and who is told that user code
+    has raised, where no event says so: `note_raised`.
+    """
 
-    __slots__ = ("is_busy",)
+    __slots__ = ("is_busy", "note_raised")
 
     def __init__(self) -> None:
         self.is_busy = False
+        self.note_raised: Callable[[], None] = _nothing
 
     def user_code(self) -> "UserCode":
         """A block in which user code runs."""
         return UserCode(self)
+
+
+def _nothing() -> None:
+    """Notes nothing: nobody wants to know."""
 
 
 class UserCode:

@@ -99,7 +99,7 @@ class RecentTurns:
 
     def look(self, events: Sequence[Event], effects: Sequence[Effect]) -> None:
         """Write a file behind a turn in which something has happened that asks for it."""
-        if self._names is None or monotonic() - self._written_at < self._pause:
+        if not self._is_due():
             return
         for effect in effects:
             if type(effect) is CallClose and effect.reason in self._reasons:
@@ -107,6 +107,15 @@ class RecentTurns:
                 return
         if self._on_error and any(map(_has_raised, events)):
             self._write_soon("user code has raised")
+
+    def note_raised(self) -> None:
+        """Write a file behind the last turn: user code has raised, and no turn says so."""
+        if self._on_error and self._is_due():
+            self._write_soon("user code has raised")
+
+    def _is_due(self) -> bool:
+        """True if a file is to be written when something asks for it."""
+        return self._names is not None and monotonic() - self._written_at >= self._pause
 
     def _write_soon(self, why: str) -> None:
         """Write a file in a thread of its own."""

@@ -85,6 +85,7 @@ class Recorded(Controlling):
         self._core: Advance = engine._advance
         self._recorders: tuple[TurnRecorder, ...] = ()
         self._recorders_lock = Lock()
+        self._guard.note_raised = self._note_raised
 
     @contextmanager
     def recording(
@@ -146,9 +147,8 @@ class Recorded(Controlling):
         most; `.write(path)` of what the block is given writes them, from any thread.
 
         With a `path` they are written by themselves when a connection ends for one of `reasons`,
-        and, unless `on_error` is false, when a handler raises, or a callback whose connection ends
-        by that: at most once in `pause` seconds.
-        `{number}` in the path is the number of the file.
+        and, unless `on_error` is false, when a handler, a callback or a stream raises: at most once
+        in `pause` seconds. `{number}` in the path is the number of the file.
 
         ModuleNotFoundError without the packages of `sigil-http[record]`.
         """
@@ -163,7 +163,9 @@ class Recorded(Controlling):
         if path is not None:
             recent.write_when(path, reasons, on_error, pause)
         batch_len = max(1, min(BATCH_LEN, max_len // BATCHES))
-        recorder = TurnRecorder(recent.take, parts.redactor, recent.look, batch_len)
+        recorder = TurnRecorder(
+            recent.take, parts.redactor, recent.look, batch_len, recent.note_raised
+        )
         recent.belongs_to(recorder)
         self._begin_recorder(recorder)
         try:
@@ -186,6 +188,12 @@ class Recorded(Controlling):
             self._recorders = tuple([one for one in self._recorders if one is not recorder])
             self._surround()
         recorder.end()
+
+    def _note_raised(self) -> None:
+        """Tell the recorders that user code has raised, where no turn says so."""
+        for recorder in self._recorders:
+            if recorder.note_raised is not None:
+                recorder.note_raised()
 
     def _surround(self) -> None:
         """Have the engine call the core by way of all recorders."""

@@ -48,11 +48,14 @@ class TurnRecorder:
         redactor: Redactor | None = None,
         look: Callable[[Sequence[Event], Sequence[Effect]], None] | None = None,
         batch_len: int = CHUNK_LEN,
+        note_raised: Callable[[], None] | None = None,
     ) -> None:
         self._take = take
         self._redactor = redactor
         self._look = look
         """Is shown each turn that was added."""
+        self.note_raised = note_raised
+        """Is told that user code has raised, where no turn says so."""
         self._batch_len = batch_len
         self._pack = packer()
         self._lock = Lock()

@@ -1,6 +1,9 @@
 """The last turns of a server are kept in memory, and written when they are wanted."""
 
 import logging
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,8 @@ from sigil import Callbacks, CloseReason, Conn, HttpServer, Request, Response
 from sigil.shell.recording.reader import RecordingError, read_recording
 from sigil.testing import Client
 from tests.support.replaying import replayed
+from tests.support.requests import GET, UPGRADE
+from tests.support.servers import PATIENCE, Raw, make
 
 
 def app(request: Request) -> Response:
@@ -91,6 +96,65 @@ def test_a_callback_that_raises_has_them_written(tmp_path: Path) -> None:
     replayed(parts)
     raised = [event for turn in parts.turns for event in turn.events]
     assert CloseReason.HANDLER_ERROR in [getattr(event, "reason", None) for event in raised]
+
+
+def fail(*_: object) -> None:
+    raise LookupError("as asked")
+
+
+async def fail_later(*_: object) -> None:
+    raise LookupError("as asked, later")
+
+
+def turn_until(so: Callable[[], bool], *clients: Raw) -> None:
+    """Return when something is so in a server that ticks elsewhere."""
+    deadline = time.monotonic() + PATIENCE
+    while not so():
+        assert time.monotonic() < deadline, "it never came to be"
+        for client in clients:
+            client.poll()
+
+
+def is_answered(client: Raw) -> bool:
+    return bool(client.received) or client.over
+
+
+UNSEEN = {
+    "close": Callbacks(close=fail),
+    "ws_close": Callbacks(ws_close=fail),
+    "sse_close": Callbacks(sse_close=fail),
+    "admit": Callbacks(
+        admit=lambda server, peer: not server.stats().accepted or fail()  # type: ignore
+    ),
+    "a coroutine of an end": Callbacks(ws_close=fail_later),
+    "call_soon": Callbacks(close=lambda server, *_: server.call_soon(fail)),
+    "callback_all_protocol": Callbacks(
+        ws_open=lambda server, *_: server.callback_all_protocol("", fail)
+    ),
+}
+"""Programs that raise where no turn says so: what a client does ends with that."""
+
+
+def answer(request: Request) -> Response:
+    """Whatever is asked for."""
+    return Response.upgrade() if request.is_upgrade else Response.sse(topics=["a"])
+
+
+@pytest.mark.parametrize("callbacks", UNSEEN.values(), ids=UNSEEN)
+def test_user_code_that_raises_where_no_turn_says_so_has_them_written(
+    callbacks: Callbacks, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = make(answer, callbacks=callbacks)
+    with (
+        caplog.at_level(logging.WARNING),
+        server.recorder(path=tmp_path / "{number}.mcap", pause=3_600),
+        server.serve_in_thread(),
+    ):
+        for data in (UPGRADE, GET):
+            with Raw(server, data) as client:
+                turn_until(partial(is_answered, client), client)
+        turn_until(lambda: "user code has raised" in caplog.text)
+    replayed(read_recording(tmp_path / "0001.mcap"))
 
 
 def test_a_reason_has_them_written(tmp_path: Path) -> None:
