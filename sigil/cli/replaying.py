@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sigil import Callbacks, HttpServer, Request, make_http_server
+from sigil import Callbacks, HttpServer, make_http_server
 from sigil.apps.hosts import HostGuard, Hosts
 from sigil.apps.terminal import CommandError, print_line
 from sigil.cli.listening import Listeners, listening, place_of
@@ -20,8 +20,9 @@ from sigil.cli.settings import Settings
 from sigil.cli.tls import secure
 
 if TYPE_CHECKING:
-    from sigil.apps.replay.documents import View
+    from sigil.apps.replay.app import Views
     from sigil.apps.replay.simulations import Simulated
+    from sigil.apps.replay.work import Worker
     from sigil.shell.recording.recording import Recording
 
 USAGE_STATUS, UNREADABLE_STATUS = 2, 3
@@ -36,6 +37,7 @@ HostsFor = Callable[[Settings, Listeners], Hosts]
 def run_world(settings: Settings, hosts_for: HostsFor) -> int:
     """Run a simulated network, and print what happened or serve the page of it."""
     from sigil.apps.replay.simulations import NETWORKS, Simulations
+    from sigil.apps.replay.work import Worker
 
     check_serving(settings)
     networks, network = NETWORKS, settings.network
@@ -46,7 +48,7 @@ def run_world(settings: Settings, hosts_for: HostsFor) -> int:
         return 0
     simulations = Simulations(network, settings.seed, networks)
     simulations.view(network, settings.seed)  # before anybody waits for it
-    return serve_page(settings, simulations, hosts_for)
+    return serve_page(settings, simulations, Worker(), hosts_for)
 
 
 def _program_of(settings: Settings) -> "Callable[[int], Simulated]":
@@ -65,17 +67,21 @@ def _program_of(settings: Settings) -> "Callable[[int], Simulated]":
 def run_page(settings: Settings, recording: "Recording", hosts_for: HostsFor) -> int:
     """Serve the page of a recording; `CommandError` if it cannot be read."""
     from sigil.apps.replay.documents import make_view
+    from sigil.apps.replay.work import Watched, Worker
     from sigil.shell.recording.errors import RecordingError, asked_of_recording
+    from sigil.shell.recording.recording import Recording
 
     if settings.app:
         text = "--serve and --app cannot be given together: the page shows what was recorded"
         raise CommandError(text, USAGE_STATUS)
+    worker = Worker()
+    watched = Recording(recording.first, Watched(recording.turns, worker.look), recording.about)
     try:
         with asked_of_recording():
-            view = make_view(recording, Path(settings.recording).name)
+            view = make_view(watched, Path(settings.recording).name)
     except RecordingError as error:
         raise CommandError(str(error), UNREADABLE_STATUS) from error
-    return serve_page(settings, lambda request: view, hosts_for)
+    return serve_page(settings, lambda request: view, worker, hosts_for)
 
 
 def check_serving(settings: Settings) -> None:
@@ -86,13 +92,13 @@ def check_serving(settings: Settings) -> None:
         raise CommandError(f"{flag} needs --serve: nothing is served without it", USAGE_STATUS)
 
 
-def serve_page(settings: Settings, views: "Callable[[Request], View]", hosts_for: HostsFor) -> int:
+def serve_page(settings: Settings, views: "Views", worker: "Worker", hosts_for: HostsFor) -> int:
     """Serve the page of these recordings until SIGINT or SIGTERM; the exit status."""
     from sigil.apps.replay.app import make_app
     from sigil.shell.recording.errors import RecordingError
 
     guard = HostGuard()
-    app = make_app(views, RecordingError)
+    app = make_app(views, RecordingError, worker.do)
     server = make_http_server(guard.guarding(app), host=settings.host, port=settings.port)
     secure(server, settings)
     stop_on_signals(server.stop)

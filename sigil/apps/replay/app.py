@@ -2,12 +2,13 @@
 
 Theory: a route is a function of a recording and of what the query says, so the handler reads the
 query, bounds it, and hands out what `documents` makes of it. A recording does not change, and a
-simulated network follows from its seed: every response may be asked for again.
+simulated network follows from its seed: every response may be asked for again. What may take long
+is computed where `do` has it computed (`work`), so that others are answered meanwhile.
 
 Rules: what is wrong in a query is a 400 with a sentence, what is not there (a turn, a connection) a
 404; so is what cannot be read, or replayed, of a recording that is damaged there. Everything else
 but the page is JSON with `nosniff`, and is not stored. It does not know where recordings come from:
-it is given a function from the query's seed to a view.
+it is given a function from the query's seed to a view, or to what makes one.
 """
 
 import json
@@ -16,7 +17,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from sigil import BadInput, Request, Response
+from sigil import BadInput, Deferred, Request, Response
 from sigil.apps.page import page_response, read_page
 from sigil.apps.replay.documents import (
     JUMPS,
@@ -29,6 +30,7 @@ from sigil.apps.replay.documents import (
     turn_for_time,
     why_document,
 )
+from sigil.apps.replay.work import Do, at_once
 from sigil.core.trace.states import ReplayFailed
 
 METHODS = ("GET", "HEAD")
@@ -38,10 +40,11 @@ HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
 )
 NUMBER = re.compile(r"[0-9]{1,12}")
+VISIT = re.compile(r"[0-9A-Za-z-]{1,40}")
 COLUMNS = 400
 
-Views = Callable[[Request], View]
-"""The recording that a request is about."""
+Views = Callable[[Request], View | Callable[[], View]]
+"""The recording that a request is about, or what makes it: that takes long."""
 
 
 class NotThere(Exception):
@@ -69,6 +72,14 @@ def _turn_in(request: Request, view: View, name: str = "turn", default: int | No
     if turn > view.timeline.turns:
         raise NotThere(f"there is no turn {turn}: the last one is {view.timeline.turns}")
     return turn
+
+
+def _visit_in(request: Request) -> tuple[str, str] | None:
+    """What is asked for, and the name of the visit: of its requests for that the last counts."""
+    visit = request.args.get("visit")
+    if visit is not None and not VISIT.fullmatch(visit):
+        raise BadInput("visit is a name of up to 40 letters, digits and hyphens")
+    return None if visit is None else (request.path, visit)
 
 
 def _choice_in(request: Request, name: str, choices: tuple[str, ...]) -> str:
@@ -151,29 +162,38 @@ ROUTES: dict[str, Callable[[Request, View], Any]] = {
     "/at.json": _at,
     "/why.json": _why,
 }
+LONG = ("/turn.json", "/why.json")
+"""What is computed again from the turns; all else is read off the index."""
 
 
 def make_app(
-    views: Views, unreadable: type[Exception] = ReplayFailed
-) -> Callable[[Request], Response]:
+    views: Views, unreadable: type[Exception] = ReplayFailed, do: Do = at_once
+) -> Callable[[Request], Response | Deferred]:
     """The handler of the page, and of the documents of the recordings that `views` has; what a
-    recording raises where it cannot be read is `unreadable`.
+    recording raises where it cannot be read is `unreadable`, and `do` has computed what takes long.
     """
     page = page_response(page_text())
 
-    def handle(request: Request) -> Response:
-        """The response to any request."""
-        route = ROUTES.get(request.path)
-        if route is None and request.path != "/":
-            return Response.error(404, f"there are /, {', '.join(ROUTES)}")
-        if request.method not in METHODS:
-            return Response.error(405, headers=(("Allow", ", ".join(METHODS)),))
-        if route is None:
-            return page
+    def answer(request: Request, found: View | Callable[[], View]) -> Response:
+        """The response to a request for a document."""
         try:
-            document = route(request, views(request))
+            view = found if isinstance(found, View) else found()
+            document = ROUTES[request.path](request, view)
         except (NotThere, ReplayFailed, unreadable) as error:
             return Response.error(404, str(error))
         return Response.text(json.dumps(document, separators=(",", ":")), headers=HEADERS)
+
+    def handle(request: Request) -> Response | Deferred:
+        """The response to any request."""
+        if request.path not in ROUTES and request.path != "/":
+            return Response.error(404, f"there are /, {', '.join(ROUTES)}")
+        if request.method not in METHODS:
+            return Response.error(405, headers=(("Allow", ", ".join(METHODS)),))
+        if request.path == "/":
+            return page
+        found, visit = views(request), _visit_in(request)
+        if isinstance(found, View) and request.path not in LONG:
+            return answer(request, found)
+        return do(lambda: answer(request, found), visit)
 
     return handle

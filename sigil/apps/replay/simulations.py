@@ -5,13 +5,16 @@ for it, and what happened is a recording like any other. A page can ask for anot
 time, and goes back to one that it has shown.
 
 Rules: a few are kept, those that were asked for last. What a query asks for that makes no sense is
-a `BadInput` with a sentence. It does not know what a simulation is like.
+a `BadInput` with a sentence. One is run by whatever thread makes the view, and what is asked for is
+looked up by another. It does not know what a simulation is like.
 """
 
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from threading import Lock, get_ident
 from typing import NamedTuple
 
 from sigil import BadInput, Callbacks, Handler, Limits, Request
@@ -37,18 +40,22 @@ LOGGERS = ("sigil.server", "sigil.error", "sigil.access")
 
 @contextmanager
 def unlogged() -> Iterator[None]:
-    """Nothing is logged meanwhile: the page shows the log of a simulation, and it is no news of
-    this server.
+    """Nothing that this thread does is logged meanwhile: the page shows the log of a simulation,
+    and it is no news of this server.
     """
+    own = get_ident()
+
+    def is_of_another(record: logging.LogRecord) -> bool:
+        return record.thread != own
+
     loggers = [logging.getLogger(name) for name in LOGGERS]
-    were_disabled = [logger.disabled for logger in loggers]
     for logger in loggers:
-        logger.disabled = True
+        logger.addFilter(is_of_another)
     try:
         yield
     finally:
-        for logger, was_disabled in zip(loggers, were_disabled, strict=True):
-            logger.disabled = was_disabled
+        for logger in loggers:
+            logger.removeFilter(is_of_another)
 
 
 def run_market(seed: int) -> Simulated:
@@ -111,25 +118,35 @@ class Simulations:
     def __init__(self, network: str, seed: int, networks: Networks = NETWORKS) -> None:
         self._network, self._seed, self._networks = network, seed, networks
         self._kept: dict[tuple[str, int], View] = {}
+        self._lock = Lock()
 
-    def __call__(self, request: Request) -> View:
-        """The view that a request asks for."""
+    def __call__(self, request: Request) -> View | Callable[[], View]:
+        """The view that a request asks for, or what makes it, if it is not kept."""
         network = request.args.get("network", self._network)
         if network not in self._networks:
             raise BadInput(f"network is one of {', '.join(self._networks)}")
         text = request.args.get("seed", str(self._seed))
         if not SEED.fullmatch(text) or int(text) > SEED_MAX:
             raise BadInput(f"seed is a number from 0 to {SEED_MAX}")
-        return self.view(network, int(text))
+        kept = self._find(network, int(text))
+        return partial(self.view, network, int(text)) if kept is None else kept
 
     def view(self, network: str, seed: int) -> View:
         """The view of a network, run if it is not kept."""
-        view = self._kept.pop((network, seed), None)
+        view = self._find(network, seed)
         if view is None:
-            view = self._networks[network](seed).view
-        self._kept[network, seed] = view._replace(
-            extra={"seed": seed, "network": network, "networks": list(self._networks)}
-        )
-        if len(self._kept) > KEPT_MAX:
-            del self._kept[next(iter(self._kept))]
-        return self._kept[network, seed]
+            extra = {"seed": seed, "network": network, "networks": list(self._networks)}
+            view = self._networks[network](seed).view._replace(extra=extra)
+            with self._lock:
+                self._kept[network, seed] = view
+                if len(self._kept) > KEPT_MAX:
+                    del self._kept[next(iter(self._kept))]
+        return view
+
+    def _find(self, network: str, seed: int) -> View | None:
+        """The view of a network, if it is kept; it is the one that was asked for last then."""
+        with self._lock:
+            view = self._kept.pop((network, seed), None)
+            if view is not None:
+                self._kept[network, seed] = view
+            return view

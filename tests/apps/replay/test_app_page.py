@@ -6,7 +6,8 @@ protocol, until it is as it should be. It is served by a server of ours, under i
 Rules: every wait is bounded, and nothing waits for time to pass.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from websockets.sync.client import ClientConnection
 from sigil import Limits, Request, Response, make_http_server
 from sigil.apps.replay.app import make_app
 from sigil.apps.replay.documents import View, jump_document, make_view
-from sigil.apps.replay.simulations import Simulations
+from sigil.apps.replay.simulations import Simulated, Simulations, run_unreliable
+from sigil.apps.replay.work import Worker
 from sigil.testing import Client
+from tests.apps.replay.test_work import gated
 from tests.apps.stream.test_app_page import Tab
 from tests.support.browser import driven_browser
 from tests.tools import needs
@@ -61,7 +64,7 @@ EVICTION = jump_document(VIEW, "evictions", 0, is_back=False)["turn"]
 WORLDS = Simulations("unreliable", 4)
 
 
-def view_of(request: Request) -> View:
+def view_of(request: Request) -> View | Callable[[], View]:
     """The recording; or, if the query has a seed, a simulation."""
     return WORLDS(request) if "seed" in request.args else VIEW
 
@@ -208,3 +211,55 @@ def test_another_seed_is_another_network(page: Page, port: int) -> None:
     page.ask("seed.value = '7'; seeds.requestSubmit()")
     page.wait_for("document.getElementById('title').textContent", "World 7")
     assert page.ask("location.search") == "?seed=7&network=unreliable"
+
+
+# -- what takes long -------------------------------------------------------------------------------
+
+BUSY = "document.getElementById('busy').textContent"
+
+
+def test_it_says_that_it_is_busy_and_asks_for_what_is_wanted_then(wire: ClientConnection) -> None:
+    worker = Worker()
+    view, gate = gated(worker)
+    last = view.timeline.turns
+    server = make_http_server(make_app(lambda request: view, do=worker.do), port=0)
+    with server.serve_in_thread():
+        page = Page(wire)
+        page.open(f"http://127.0.0.1:{server.port}/")
+        page.is_at(0, last)  # for which no turn is read
+        page.press("End", 35)
+        page.wait_for(BUSY, f"turn {last} is being computed")
+        page.wait_for("document.body.getAttribute('aria-busy')", "true")
+        page.press("ArrowLeft", 37)
+        page.wait_for(BUSY, f"turn {last - 1} is being computed")
+        page.press("Home", 36)
+        page.wait_for(BUSY, "")
+        page.is_at(0, last)
+        page.press("ArrowRight", 39)
+        page.wait_for(BUSY, "turn 1 is being computed")
+        gate.is_open.set()
+        page.is_at(1, last)
+        page.wait_for(BUSY, "")
+        page.wait_for("document.body.getAttribute('aria-busy')", "false")
+        page.wait_for(STATUS, "")
+        page.close()
+
+
+def test_a_network_that_is_being_run_is_said_to_be(wire: ClientConnection) -> None:
+    worker, goes_on = Worker(), Event()
+
+    def run(seed: int) -> Simulated:
+        assert seed == 4 or goes_on.wait(60)
+        return run_unreliable(seed)
+
+    simulations = Simulations("unreliable", 4, {"unreliable": run})
+    simulations.view("unreliable", 4)
+    server = make_http_server(make_app(simulations, do=worker.do), port=0)
+    with server.serve_in_thread():
+        page = Page(wire)
+        page.open(f"http://127.0.0.1:{server.port}/?seed=5")
+        page.wait_for(BUSY, "the network of seed 5 is being run")
+        goes_on.set()
+        page.wait_for("document.getElementById('title').textContent", "World 5")
+        page.wait_for(BUSY, "")
+        page.close()
