@@ -36,7 +36,7 @@ from ..broadcast.ring import (
     start_at,
 )
 from ..events import Segment
-from ..topics import ALL_TOPICS, Topic, missing
+from ..topics import ALL_TOPICS, Topic, Topics, missing
 from .subscriber import (
     Follow,
     Queue,
@@ -166,10 +166,10 @@ def skip_to_tail(subscriber: Subscriber, broadcast: Broadcast, cursor: int) -> t
     it was published. Nothing is told to one that is not told positions.
     """
     ring, queue, subscription = broadcast.ring, subscriber.queue, subscriber.subscription
-    retained_from, first = retained_start(ring, cursor), queue[0] if queue else None
+    unread = [item.wanted for item in queue if isinstance(item, RetainedPlace)]
+    starts = [wanted.start for wanted in unread if wanted.is_joining]
+    retained_from = min(starts, default=retained_start(ring, cursor))
     is_taken_over = cursor < ring.numbering.began_at
-    if isinstance(first, RetainedPlace) and first.wanted.is_joining:
-        retained_from, queue = first.wanted.start, queue[1:]
     if subscription.is_relay or (is_taken_over and has_retained_place(subscriber.queue)):
         retained_from = 0  # what is retained is not what it was
     wanted = RetainedRange(
@@ -180,24 +180,38 @@ def skip_to_tail(subscriber: Subscriber, broadcast: Broadcast, cursor: int) -> t
         queue = _with_retained_between(rest, wanted, subscription, broadcast)
     else:
         retained_from = ring.tail_number
+        queue = tuple([item for item in queue if not _is_joining(item)])
     position = start_at(ring, ring.tail_number, retained_from)
     missed = missed_between(ring, cursor, ring.tail_number)
     gap = gap_json(position_at(ring, cursor), position, missed)
     return announce_start(subscription, position, gap), queue
 
 
+def _is_joining(item: QueueItem) -> bool:
+    """True for a place for what is retained up to where a subscriber begins, or goes on."""
+    return isinstance(item, RetainedPlace) and item.wanted.is_joining
+
+
+def _number_before(item: QueueItem) -> int | None:
+    """The number up to which messages are sent before what is behind an item; None for one that
+    does not say.
+    """
+    if isinstance(item, Follow):
+        return item.to
+    if isinstance(item, RetainedPlace) and item.wanted.is_joining:
+        return item.wanted.end
+    return None
+
+
 def _without(
     queue: Queue, sent: RetainedRange, subscription: Subscription, broadcast: Broadcast
 ) -> Queue:
-    """The queue without what is retained in a range that is sent before it: a place that waits for
-    what is retained on a topic stands for what is before and behind that.
+    """The queue without what is retained in a range that is sent in its place: a place that waits
+    for what is retained on a topic stands for what is before and behind that.
     """
     left: list[QueueItem] = []
-    has_all = ALL_TOPICS in sent.topics
     for item in queue:
-        if not isinstance(item, RetainedPlace) or not (
-            has_all or not missing(item.wanted.topics, sent.topics)
-        ):
+        if not isinstance(item, RetainedPlace) or not _is_asked_of(item.wanted, sent.topics):
             left.append(item)
             continue
         wanted = item.wanted
@@ -213,20 +227,28 @@ def _without(
     return tuple(left)
 
 
+def _is_asked_of(wanted: RetainedRange, topics: Topics) -> bool:
+    """True for what waits because of a topic that was subscribed to, which is among these."""
+    return not wanted.is_joining and (ALL_TOPICS in topics or not missing(wanted.topics, topics))
+
+
 def _with_retained_between(
     queue: Queue, wanted: RetainedRange, subscription: Subscription, broadcast: Broadcast
 ) -> Queue:
     """The queue with what is retained in a range that is passed over: each part of it where those
-    numbers have their place, before whatever was sent later to this subscriber alone.
+    numbers have their place, before whatever was sent later to this subscriber alone. What was
+    retained when it came in, and it has not read, has its place already.
     """
     items: list[QueueItem] = []
     for item in queue:
-        if isinstance(item, Follow):
-            end = max(wanted.start, min(item.to, wanted.end))
+        number = _number_before(item)
+        if number is not None:
+            end = max(wanted.start, min(number, wanted.end))
             part, wanted = wanted.replace(end=end), wanted.replace(start=end)
             if has_any(broadcast.retained, part, subscription.encoding):
                 items.append(make_retained_place(part))
-        items.append(item)
+        if not _is_joining(item):
+            items.append(item)
     if has_any(broadcast.retained, wanted, subscription.encoding):
         items.append(make_retained_place(wanted))
     return tuple(items)

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from sigil import ALL_TOPICS, Callbacks, Conn, HttpServer, Limits, Request, Response
-from sigil.testing import Client, Connection, WebSocket
+from sigil.testing import Client, Connection, MemoryServer, WebSocket
 from tests.support.event_stream_reader import read_events
+from tests.support.requests import UPGRADE
 
 OFFERS: dict[str, dict[str, str]] = {
     "plain": {},
@@ -342,3 +343,27 @@ def test_who_skips_is_sent_once_what_is_retained_of_the_gap_and_of_a_topic_it_ca
         pass
     retained = [text for text in texts(websocket) if text in ("before", "within", "behind")]
     assert sorted(retained) == ["before", "behind", "within"]
+
+
+def test_who_skips_and_has_read_nothing_is_sent_first_what_was_retained_when_it_came() -> None:
+    def welcome(server: MemoryServer, conn: Conn, request: Request) -> None:
+        server.send(conn, "welcome")
+
+    client = Client(
+        lambda request: Response.upgrade(topics=[ALL_TOPICS], slow="skip"),
+        callbacks=Callbacks(ws_open=welcome),
+        limits=Limits(max_ws_send_frame_cnt=4),
+    )
+    server, connection = client.server, client.connect(window_len=1)
+    server.broadcast("kept", topic="a", retain=True)
+    connection.send(UPGRADE)
+    client.run_until_idle()  # it has not even taken the answer to its handshake
+    for number in range(8):
+        server.broadcast(f"live {number}", topic="b", retain=number == 1)
+        client.run_until_idle()
+    while connection.read(500):
+        pass
+    received = bytes(connection.wire.received)
+    expected = [b"kept", b"welcome", b"live 1", b"live 4", b"live 7"]
+    found = [received.find(text) for text in expected]
+    assert found == sorted(found) and -1 not in found
