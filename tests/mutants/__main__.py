@@ -30,13 +30,16 @@ def attempt(worker: Worker, mutant: Mutant, trial: Trial) -> Outcome:
     return worker.attempt(trial, mutant.file, mutated(mutant, text))
 
 
-def rows(worker: Worker, mutants: list[Mutant], max_worlds: int) -> Iterator[Row]:
-    """What is found out about each of these mutants."""
+def rows(worker: Worker, mutants: list[Mutant], max_worlds: int, starts: int) -> Iterator[Row]:
+    """What is found out about each of these mutants; about one that worlds catch, from so many
+    seeds on.
+    """
     for mutant in mutants:
         named = attempt(worker, mutant, trial_of(mutant))
         kinds = (Worlds(0), Worlds(0, True)) if max_worlds else ()
         broadly = [attempt(worker, mutant, Trial(kind, max_worlds)) for kind in kinds]
-        yield Row(mutant, named, tuple(broadly))
+        firsts = [attempt(worker, mutant, trial) for trial in trials_from(mutant, starts)]
+        yield Row(mutant, named, tuple(broadly), tuple(firsts))
 
 
 MAX_WORLDS = 400
@@ -49,6 +52,20 @@ def trial_of(mutant: Mutant) -> Trial:
     return Trial(by, MAX_WORLDS if isinstance(by, Worlds) else MAX_EXAMPLES)
 
 
+STARTS = 7
+"""Seeds from which on a bug is looked for, to know how many worlds it takes: an odd number."""
+START_STEP = 1_000
+
+
+def trials_from(mutant: Mutant, starts: int) -> list[Trial]:
+    """Trials of a mutant by worlds from so many seeds on; none if a law catches it."""
+    by = mutant.caught_by
+    if not isinstance(by, Worlds):
+        return []
+    firsts = range(0, starts * START_STEP, START_STEP)
+    return [Trial(by._replace(first=first), MAX_WORLDS) for first in firsts]
+
+
 def main() -> int:
     """Try mutants; 1 if one was not caught as it should be."""
     parser = argparse.ArgumentParser(
@@ -58,12 +75,16 @@ def main() -> int:
     parser.add_argument(
         "--worlds", type=int, default=0, help="try so many worlds of each kind, too (default 0)"
     )
+    parser.add_argument(
+        "--starts", type=int, default=0, help="tell the median of worlds from so many seeds on"
+    )
     parser.add_argument("--write", action="store_true", help="put the table into docs/mutants.md")
     options = parser.parse_args()
     chosen = [one for one in MUTANTS if options.only in one.name or options.only in one.file]
+    starts = options.starts or STARTS * options.write
     found: list[Row] = []
     with Worker() as worker:
-        for row in rows(worker, chosen, options.worlds):
+        for row in rows(worker, chosen, options.worlds, starts):
             found.append(row)
             print(row.line(), flush=True)
     if options.write and chosen == list(MUTANTS):

@@ -4,12 +4,13 @@ that break a rule.
 Theory: a defect that one world in ten thousand finds is still a defect, so the worlds of the tests
 are a sample, and a machine that has nothing else to do may look at more.
 
-Rules: a seed that breaks a rule is printed with what was seen and, with `--keep`, added to
-`seeds/seeds.txt`, which the tests always run. The exit status is 1 if there was one. With `--show
-N` the last N lines of one seed's trace are printed; with `--shrink SEED` the shortest world is
-looked for that breaks the same rule, and, with `--keep`, kept in `seeds/`, which the tests always
-replay. `--crowd N` is a world of so many connections; it prints the seed, the commit, and what came
-of it.
+Rules: a seed that breaks a rule is printed with what was seen. With `--keep` it is added to
+`seeds/seeds.txt`, which the tests always run, and so is the shortest world that breaks the same
+rule, as a script in a file beside it, which the tests always replay: of three seeds for each rule,
+since the others are mostly of the same defect. The exit status is 1 if there was one. With `--show
+N` the last N lines of one seed's trace are printed; with `--shrink SEED` the shortest world of one
+seed is printed and, with `--keep`, kept. `--crowd N` is a world of so many connections; it prints
+the seed, the commit, and what came of it.
 """
 
 import argparse
@@ -31,10 +32,17 @@ MAX_SHOWN = 160
 """Characters of an event that are shown of it."""
 
 
-def kept_seeds() -> list[int]:
-    """The seeds that are always run."""
+HELD_UP = "held-up"
+"""The kind of a world whose loop is held up, behind its seed."""
+MAX_KEPT = 3
+"""Seeds that a run keeps for each rule."""
+
+
+def kept_seeds() -> list[tuple[int, bool]]:
+    """The seeds that are always run, and whether their loops are held up."""
     lines = SEEDS.read_text(encoding="utf-8").splitlines()
-    return [int(line.split()[0]) for line in lines if line and not line.startswith("#")]
+    words = [line.split() for line in lines if line and not line.startswith("#")]
+    return [(int(seed), rest[:1] == [HELD_UP]) for seed, *rest in words]
 
 
 def kept_scripts() -> list[Path]:
@@ -44,7 +52,7 @@ def kept_scripts() -> list[Path]:
 
 def world_of(script: Script) -> Simulation:
     """The world that a script is of, by its decisions."""
-    is_held_up = script.kind == "held-up"
+    is_held_up = script.kind == HELD_UP
     return World(script.seed, is_held_up=is_held_up, script=script)
 
 
@@ -99,10 +107,29 @@ def shrink_seed(seed: int, skip: frozenset[str], is_held_up: bool, is_kept: bool
     text = shortest(world)
     print(text, end="")
     if is_kept:
-        path = FOLDER / f"{violation.check}-{seed}.txt"
-        path.write_text(text, encoding="utf-8")
-        print(f"kept in {path.name}")
+        keep_script(world, text)
     return 1
+
+
+def keep_script(world: Simulation, text: str) -> None:
+    """Keep the script of the shortest world that breaks the rule that this one has broken."""
+    path = FOLDER / f"{'-'.join(words_of(world))}.txt"
+    path.write_text(text, encoding="utf-8")
+    print(f"kept in {path.name}", flush=True)
+
+
+def keep(world: Simulation) -> None:
+    """Keep a seed that breaks a rule, and the shortest world that does so."""
+    with SEEDS.open("a", encoding="utf-8") as file:
+        print(*words_of(world), file=file)
+    keep_script(world, shortest(world))
+
+
+def words_of(world: Simulation) -> list[str]:
+    """The seed of a world, its kind if it is not plain, and the rule that it has broken."""
+    assert world.violation is not None
+    kind = [HELD_UP] if world.kind == HELD_UP else []
+    return [str(world.seed), *kind, world.violation.check]
 
 
 def run_crowd(seed: int, connections: int) -> int:
@@ -133,13 +160,13 @@ def run_many(options: argparse.Namespace, skip: frozenset[str]) -> int:
     """Run so many worlds; 1 if a rule was broken."""
     broken: Counter[str] = Counter()
     for seed in range(options.first, options.first + options.seeds):
-        violation = broken_rule(seed, skip, options.held_up)
+        world = World(seed, skip, is_held_up=options.held_up)
+        violation = broken_rule_of(world)
         if violation is not None:
             broken[violation.check] += 1
             print(f"{seed} {violation}", flush=True)
-            if options.keep and broken[violation.check] <= 3:
-                with SEEDS.open("a", encoding="utf-8") as file:
-                    file.write(f"{seed} {violation.check}\n")
+            if options.keep and broken[violation.check] <= MAX_KEPT:
+                keep(world)
     print(f"{options.seeds} worlds, {sum(broken.values())} broke a rule: {dict(broken)}")
     return 1 if broken else 0
 

@@ -1,12 +1,16 @@
 """A world that breaks a rule is made shorter, and its script says how."""
 
+from pathlib import Path
+
 import pytest
 
 from sigil.core.broadcast import broadcast
 from sigil.core.broadcast.entry import Published
+from sigil.core.events import InputRead
 from sigil.testing.world import Script, Simulation, World, read_script
 from sigil.testing.world.decisions import NOTHING, Decisions
 from sigil.testing.world.shrink import broken_rule_of, shrink
+from tests.world import __main__ as command
 from tests.world.__main__ import shortest, world_of
 
 pytestmark = pytest.mark.filterwarnings(
@@ -74,6 +78,23 @@ def test_a_planted_bug_is_shown_by_a_few_events(monkeypatch: pytest.MonkeyPatch)
     assert count_events(shorter[0]) < min(60, count_events(world))
     assert text.startswith(f"# {world.violation.check}: ") and read_script(text)
     assert broken_rule_of(world_of(script)) is None  # without the bug
+
+
+def test_a_run_that_keeps_what_it_finds_keeps_the_shortest_world_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    monkeypatch.setattr(command, "SEEDS", tmp_path / "seeds.txt")
+    options = ["--first", "92", "--seeds", "1", "--held-up", "--keep"]
+    with monkeypatch.context() as patch:
+        patch.setattr("sigil.testing.server.InputRead", lambda unread: InputRead())
+        assert command.run_many(command.make_parser().parse_args(options), frozenset()) == 1
+        assert command.kept_seeds() == [(92, True)]
+        (path,) = command.kept_scripts()
+        assert path.name == "92-held-up-served.txt"
+        violation = command.replay(path)
+        assert violation is not None and violation.check == "served"
+    assert command.replay(path) is None  # without the bug
 
 
 def test_only_what_is_broken_is_made_shorter() -> None:

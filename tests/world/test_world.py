@@ -17,7 +17,8 @@ from sigil.core.broadcast.encoding import Encoding
 from sigil.core.broadcast.entry import Published
 from sigil.core.conn import Conn
 from sigil.core.connection import send_queue
-from sigil.core.events import InputRead
+from sigil.core.events import InputRead, TimeRead
+from sigil.testing import MemoryServer
 from sigil.testing.world import Violation, World
 from sigil.testing.world.clients import WebSocketClient
 from sigil.testing.world.trace import canonical
@@ -47,7 +48,8 @@ def test_all_that_must_hold_holds_though_the_loop_is_held_up(first: int) -> None
 
 
 def test_what_once_broke_a_rule_does_so_no_more() -> None:
-    assert broken(kept_seeds()) == []
+    for is_held_up in (False, True):
+        assert broken([seed for seed, held in kept_seeds() if held is is_held_up], is_held_up) == []
     found = {path.name: replay(path) for path in kept_scripts()}
     assert {name: violation for name, violation in found.items() if violation} == {}
 
@@ -148,6 +150,23 @@ def test_a_client_that_is_ended_though_it_was_ready_is_noticed(
 ) -> None:
     monkeypatch.setattr("sigil.testing.server.InputRead", lambda unread: InputRead())
     assert noticed(range(450, 600), is_held_up=True) == {"served"}
+
+
+def test_a_clock_that_is_not_set_back_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    latest = 0
+
+    def read(server: MemoryServer) -> TimeRead:
+        nonlocal latest
+        latest = max(latest, int(server.now + server.unix_offset))
+        return TimeRead(server.now, latest)
+
+    monkeypatch.setattr("sigil.testing.server.MemoryServer._read_time", read)
+    assert noticed() == {"date"}
+
+
+def test_more_memory_than_was_promised_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sigil.testing.world.memory.footprint", lambda *limits, **lengths: 10_000)
+    assert noticed() == {"memory"}
 
 
 def noticed(seeds: range = range(60), is_held_up: bool = False) -> set[str]:

@@ -63,13 +63,15 @@ class EventStreamClient(SimulatedClient):
 
     def is_subscribed(self, number: int) -> bool:
         """True if the message with this number is for it."""
-        message, topic, options = self._model.published[number]
-        is_its_own = options.exclude is not None and options.exclude == self.wire.conn
-        return (
-            isinstance(message, str)
-            and not is_its_own
-            and (topic is None or topic in self._topics or ALL_TOPICS in self._topics)
-        )
+        exclude = self._model.published[number].options.exclude
+        is_its_own = exclude is not None and exclude == self.wire.conn
+        return self._is_on_topics(number) and not is_its_own
+
+    def _is_on_topics(self, number: int) -> bool:
+        """True if the message with this number is a text on one of its topics."""
+        message, topic, _ = self._model.published[number]
+        is_on_topic = topic is None or topic in self._topics or ALL_TOPICS in self._topics
+        return isinstance(message, str) and is_on_topic
 
     def _is_due(self, number: int) -> bool:
         """True if it may not miss the message with this number."""
@@ -155,13 +157,16 @@ class EventStreamClient(SimulatedClient):
         return not is_past and number < end and self.is_subscribed(number)
 
     def _receive_retained(self, text: str) -> None:
-        """Take a message that is retained, which has no position."""
+        """Take a message that is retained, which has no position; of what it was moved past, also
+        one that excluded it.
+        """
         numbers = [
             number
             for number, entry in enumerate(self._model.published)
-            if entry.message == text and entry.options.retain and self.is_subscribed(number)
+            if entry.message == text and entry.options.retain and self._is_on_topics(number)
         ]
-        if not numbers:
+        tail_number = self._model.tail_number if self.skips else 0
+        if not any(number < tail_number or self.is_subscribed(number) for number in numbers):
             raise Violation("retained", f"{self.wire.peer} was sent {text[:14]!r}, which is not")
 
     def _receive(self, number: int, text: str) -> None:

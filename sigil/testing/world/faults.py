@@ -43,6 +43,9 @@ class Faults(NamedTuple):
     """That the server is stopped in the middle of it."""
 
 
+CLOCK_STEPS = (-3_600.0, -1.0, 1.0, 3_600.0, 31_536_000.0)
+"""Seconds by which the clock of the system is set, forward or back."""
+
 ALL_FAULTS = Faults()
 """All of it, as often as by default."""
 NO_FAULTS = Faults(*(0.0 for _ in Faults._fields))

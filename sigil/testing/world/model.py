@@ -198,14 +198,16 @@ class Expectation:
 
     def expected_len(self) -> tuple[int, int]:
         """Bytes of the frames it must still receive, and of those that it may; one that has partly
-        arrived counts as a whole, and one that was published may be counted as a plain frame, since
-        nobody has encoded it for this client yet.
+        arrived counts as a whole, and one that was published may be counted as a plain frame, which
+        is the longer or the shorter one, since nobody has encoded it for this client yet.
         """
         needed = possible = 0
         for item in self.expected[self.received if self.has_begun else self.joined :]:
-            length = frame_len(item.message, self.encoding)
-            needed += 0 if self._may_miss(item) else length
-            possible += length if item.number is None else max(length, frame_len(item.message))
+            lengths = [frame_len(item.message, self.encoding)]
+            if item.number is not None:
+                lengths.append(frame_len(item.message))
+            needed += 0 if self._may_miss(item) else min(lengths)
+            possible += max(lengths)
         return needed, possible
 
 

@@ -103,15 +103,31 @@ class UnreliableKernel(Kernel):
         self.exhausted_rate = 0.0
         """The probability that a newcomer cannot be accepted, for want of something."""
         self.exhausted_count = 0
+        self.descriptors: int | None = None
+        """How many connections can be open at once, however reliable this is; None: any number."""
 
     def accept(self, max_count: int, admitted: Admitted = list) -> list[Event]:
         """The events of some of the new connections, perhaps with one that cannot be accepted."""
+        if self.descriptors is not None:
+            return self._accept_few(max_count, self.descriptors, admitted)
         if self.is_reliable or not (self._backlog and max_count):
             return super().accept(max_count, admitted)
         events = super().accept(max_count - self._rng.randint(0, max_count), admitted)
         if self._backlog and self.exhausted_rate and self._rng.random() < self.exhausted_rate:
             self.exhausted_count += 1
             events.append(DescriptorsExhausted(self._rng.choice(OUT_OF_RESOURCES)))
+        return events
+
+    def _accept_few(self, max_count: int, descriptors: int, admitted: Admitted) -> list[Event]:
+        """The events of those new connections for which there is a descriptor, and that there is
+        none for the next one.
+        """
+        used = len(self._accepted) + sum(not wire.is_closed for wire in self._wires.values())
+        room = max(0, descriptors - used)
+        events = super().accept(min(max_count, room), admitted)
+        if self._backlog and max_count > room:
+            self.exhausted_count += 1
+            events.append(DescriptorsExhausted(errno.EMFILE))
         return events
 
     def process_readable_clients(self, limits: Limits) -> list[Event]:

@@ -18,11 +18,12 @@ from ...core.connection.websocket_send import buffered_amount
 from ...core.effects import ERROR_LOG
 from ...core.limits import Limits
 from ...core.server.slots import find_client
-from .checks import CHECKS
+from .checks import CHECKS, MAX_MESSAGE_LEN, MAX_RESPONSE_LEN
 from .clients import HttpClient, SimulatedClient, WebSocketClient
 from .event_stream_client import EventStreamClient
 from .following_client import FollowingClient
 from .limits import LONG_SECONDS
+from .memory import check_memory, check_skipping
 from .model import Expectation, Violation
 from .program import PROGRAM_CLOSE_CODE, Program
 from .traced_server import TracedServer
@@ -57,12 +58,18 @@ class OwnRules:
         self.is_idle = False
         """All clients read everything, and none sends."""
         self._log_seen = 0
+        self._began = 0
+        """The Unix time when the last tick began."""
+        self._tick_len = MAX_MESSAGE_LEN
+        """The most bytes that were published in a tick."""
         self._overrun: set[Peer] = set()
         """Clients that were closed by the time when more was published in a few ticks than is held.
         """
 
-    def note_tick(self) -> None:
-        """Note what was published in a tick that is over."""
+    def note_tick(self, began: int) -> None:
+        """Note what was published in a tick that is over, and the Unix time when it began."""
+        self._began = began
+        self._tick_len = max(self._tick_len, self.program.ticks[-1][1])
         if self.program.is_overrunning:
             self._overrun |= {
                 client.wire.peer for client in self.clients if client.wire.reason is not None
@@ -94,9 +101,18 @@ class OwnRules:
             state = self.server.state
             for check in CHECKS:
                 yield from check(state)
+            yield from check_memory(state, MAX_RESPONSE_LEN, self._tick_len)
+            yield from check_skipping(state, MAX_RESPONSE_LEN)
+            yield from self._date()
             for client in self.clients:
                 if isinstance(client, WebSocketClient) and client.expectation is not None:
                     yield from self._buffered(client, client.expectation)
+
+    def _date(self) -> Iterator[Violation]:
+        """Check that the Unix time, which the Date field tells, was read in this tick."""
+        time, first, last = self.server.state.unix_time, self._began, self.server.unix_time
+        if not first <= time <= last:
+            yield Violation("date", f"{time} is told in a tick that lasted from {first} to {last}")
 
     def _retained(self) -> Iterator[Violation]:
         """Check that what is retained is the last of each topic that is to be, or was dropped."""

@@ -19,6 +19,7 @@ from .decisions import Decisions, Script
 from .event_stream_client import EventStreamClient
 from .following_client import Follower, FollowingClient
 from .limits import draw_limits
+from .machine import draw_machine
 from .model import Violation
 from .network import Behaviour, RecordedWire
 from .own_rules import OwnRules, is_following
@@ -61,7 +62,9 @@ class OwnWorld(Simulation):
         self.rng = rng = self.decisions.of("world")
         self.trace = Trace(keeps_lines)
         self.limits = limits = draw_limits(self.decisions.of("limits"), is_held_up)
-        self.program = Program(self.decisions.of("program"), limits, is_async=rng.random() < 0.2)
+        self.machine = machine = draw_machine(self.decisions.of("machine"))
+        is_async = rng.random() < 0.2
+        self.program = Program(self.decisions.of("program"), limits, is_async, machine)
         self.server = self.program.server = TracedServer(
             self.program.handle,
             limits,
@@ -69,6 +72,7 @@ class OwnWorld(Simulation):
             self.decisions.of("kernel"),
             self.trace,
         )
+        self.server.network.descriptors = machine.descriptors
         self.rules = OwnRules(self.program, self.server, limits, is_held_up)
         self.clients = self.rules.clients
         self._followers: list[Follower] = []
@@ -166,9 +170,11 @@ class OwnWorld(Simulation):
         for client in self.clients:
             client.act()
         self.server.now += seconds
+        self.server.step_clock(self.machine.step(self.rng))
+        began = self.server.unix_time
         self.server.tick()
         self.trace.add("ticked", self.server.now)
-        self.rules.note_tick()
+        self.rules.note_tick(began)
         for violation in self.rules.violations():
             self._raise(violation)
 

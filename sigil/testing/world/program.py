@@ -26,6 +26,7 @@ from ...core.websocket.fragments import Message
 from ...shell.callbacks import Callbacks
 from ...shell.program.deferred import Deferred
 from .clients import body_of, encoding_of
+from .machine import Machine
 from .model import RETAINED_TOPICS, Expected, Model, Violation, frame_len, topics_in
 
 if TYPE_CHECKING:
@@ -41,9 +42,12 @@ PROGRAM_CLOSE_CODE = 4000
 class Program:
     """A program, and the model of what its clients must receive."""
 
-    def __init__(self, rng: Random, limits: Limits, is_async: bool) -> None:
+    def __init__(self, rng: Random, limits: Limits, is_async: bool, machine: Machine) -> None:
         self.server: TracedServer
         self.rng = rng
+        self.machine = machine
+        self.blocked_seconds = 0.0
+        """How long its calls have blocked, all together."""
         self.model = Model()
         self.following: set[Conn] = set()
         """The WebSockets of those who go on where they were, to whom it sends nothing alone."""
@@ -75,6 +79,7 @@ class Program:
 
     def handle(self, request: Request) -> Response | Deferred:
         """Respond with `body_of` the target, now or later, or upgrade."""
+        self._block()
         _, kind, number, *rest = request.path.split("/")
         if kind == "ws":
             topics, history, slow = topics_in(number), int(rest[0]), rest[1]
@@ -112,20 +117,30 @@ class Program:
         none yet.
         """
         for _ in range(count):
+            self._block()
             if self.rng.random() < 0.5:
                 yield None
             self.act()
             yield b"t"
 
+    def _block(self) -> None:
+        """Perhaps take some time, in which nobody is served."""
+        seconds = self.machine.blocked(self.rng)
+        self.server.now += seconds
+        self.blocked_seconds += seconds
+
     def _on_open(self, server: object, conn: Conn) -> None:
+        self._block()
         self.opened.append(conn)
 
     def _on_close(self, server: object, conn: Conn, reason: CloseReason) -> None:
+        self._block()
         if conn in self.closed or conn not in self.opened:
             self.violations.append(Violation("ends", f"{conn} was closed twice, or never opened"))
         self.closed[conn] = reason
 
     def _on_ws_open(self, server: object, conn: Conn, request: Request) -> None:
+        self._block()
         if conn in self.following:
             return
         if conn in self.model.expectations:
@@ -135,6 +150,7 @@ class Program:
             self._send(conn)
 
     def _on_message(self, server: object, conn: Conn, data: str | bytes) -> None:
+        self._block()
         number = int(data[1:])
         if number <= self._given.get(conn, 0):
             text = f"{conn} sent {data!r} before number {self._given[conn]}"
@@ -151,6 +167,7 @@ class Program:
         self._on_message(server, conn, data)
 
     def _on_ws_close(self, server: object, conn: Conn, reason: CloseReason, code: int) -> None:
+        self._block()
         expectation = self.model.expectations.get(conn)
         if conn in self.following:
             self.following.remove(conn)

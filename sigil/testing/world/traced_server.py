@@ -105,6 +105,15 @@ class TracedServer(MemoryServer):
         """Add a record to `log`, without logging it."""
         self.log.append(effect)
 
+    @property
+    def unix_time(self) -> int:
+        """The seconds since 1970, by the clock of the system."""
+        return int(self.now + self.unix_offset)
+
+    def step_clock(self, seconds: float) -> None:
+        """Set the clock of the system forward or back, but not to before 1970."""
+        self.unix_offset = max(-self.now, self.unix_offset + seconds)
+
     def shut_down(self) -> None:
         """Let coroutines clean up, because this server will not tick again."""
         self.set_spawn(None)

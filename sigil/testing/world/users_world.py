@@ -25,7 +25,7 @@ from ...shell.program.handlers import Handler
 from ..failures import standing_for
 from .checks import CHECKS
 from .decisions import Decisions, Script
-from .faults import ALL_FAULTS, Faults, to_faults
+from .faults import ALL_FAULTS, CLOCK_STEPS, Faults, to_faults
 from .memory import check_memory, check_skipping, check_sums
 from .model import Violation
 from .simulation import Check, Outcome, Simulation
@@ -40,7 +40,6 @@ TICK_SECONDS = 0.01
 """Between two ticks, if something is to be done."""
 HELD_UP_SECONDS = (0.5, 3.0, 60.0)
 BLOCKED_SECONDS = (0.02, 0.7, 3.0)
-CLOCK_STEPS = (-3_600.0, -1.0, 1.0, 3_600.0, 31_536_000.0)
 WAVE_PART = 0.1
 """The part of the time between two waves in which one comes."""
 NEVER = 0.9999
@@ -189,7 +188,7 @@ class UsersWorld(Simulation):
         if faults.held_up and rng.random() < faults.held_up:
             self._hold_up(rng.choice(HELD_UP_SECONDS))
         if faults.clock and rng.random() < faults.clock:
-            server.unix_offset = max(-server.now, server.unix_offset + rng.choice(CLOCK_STEPS))
+            server.step_clock(rng.choice(CLOCK_STEPS))
         self._connect_due(server.now)
         self._wake(server.now)
         if self._between is not None and server.listening:

@@ -30,7 +30,7 @@ CONNECTIONS: tuple[Mutant, ...] = (
         "the position before a frame is not counted in what was taken of it",
         "            rest = (memoryview(frame)[taken - begin :],)\n",
         "            rest = (memoryview(frame)[taken:],)\n",
-        Worlds(),
+        Worlds(37),
     ),
     Mutant(
         "stalled bytes counted as sent",
@@ -38,7 +38,7 @@ CONNECTIONS: tuple[Mutant, ...] = (
         "what the kernel did not take of a fan-out is not subtracted",
         "bytes_out=client.bytes_out - total + event.taken)",
         "bytes_out=client.bytes_out + event.taken)",
-        Worlds(178),
+        Worlds(9),
     ),
     Mutant(
         "back-pressure never cleared",
@@ -54,7 +54,7 @@ CONNECTIONS: tuple[Mutant, ...] = (
         "the last segments overtake what the kernel did not take",
         "    if outgoing.outbox:\n        after = after_last(\n",
         "    if outgoing.outbox and outgoing.is_full:\n        after = after_last(\n",
-        Worlds(145),
+        Worlds(),
     ),
     Mutant(
         "stall loses the outbox",
@@ -62,7 +62,7 @@ CONNECTIONS: tuple[Mutant, ...] = (
         "what was not taken replaces what waits behind it",
         "outgoing = with_outbox(outgoing, outgoing.outbox + event.rest, outgoing.is_full)",
         "outgoing = with_outbox(outgoing, event.rest, outgoing.is_full)",
-        Worlds(91),
+        Worlds(38),
     ),
     Mutant(
         "early responses in the order of arrival",
@@ -141,6 +141,6 @@ CONNECTIONS: tuple[Mutant, ...] = (
         "what comes while the program is at work is delivered before what waits",
         "    return Undelivered(waiting + messages, 0,",
         "    return Undelivered(messages + waiting, 0,",
-        Worlds(),
+        Worlds(9),
     ),
 )

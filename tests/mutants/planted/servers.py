@@ -79,7 +79,7 @@ SERVERS: tuple[Mutant, ...] = (
         "a tick starts by the clock of the world, and not by the time that counts",
         "    started_at = now - held_up.seconds\n",
         "    started_at = now\n",
-        Worlds(450, True),
+        Worlds(8, True),
     ),
     Mutant(
         "unread judged",
@@ -87,7 +87,7 @@ SERVERS: tuple[Mutant, ...] = (
         "deadlines apply to those whose input was not read in this tick",
         "        is_judged = client is not None and conn not in unread\n",
         "        is_judged = client is not None\n",
-        Worlds(116, True),
+        Worlds(92, True),
     ),
     Mutant(
         "date not refreshed",
@@ -125,11 +125,7 @@ SERVERS: tuple[Mutant, ...] = (
         "who is at rest is spared, and not who has just come",
         "return client.waiting_since >= server.tick_started_at",
         "return client.waiting_since <= server.tick_started_at",
-        Law(
-            f"{PEERS}::"
-            "test_somebody_at_rest_gives_way_for_a_descriptor_and_nobody_who_has_just_asked"
-        ),
-        "descriptors of worlds do not run out",
+        Worlds(),
     ),
     Mutant(
         "late connection forgotten",
