@@ -40,7 +40,6 @@ ELSEWHERE = {
     "shell/recording/batch": "tests/shell/recording/test_recorded.py",
     "shell/recording/turn_recorder": "tests/shell/recording/test_recorded.py",
     "shell/recording/turns": "tests/shell/recording/test_recorded.py",
-    "shell/recording/packages": "tests/shell/recording/test_reader.py",
     "shell/recording/about_text": "tests/shell/recording/test_reader.py",
     "shell/recording/channels": "tests/shell/recording/test_reader.py",
     "shell/recording/mcap_file": "tests/shell/recording/test_reader.py",

@@ -168,16 +168,32 @@ def _response(response: Response) -> Plain:
     """A response: status, fields, body and reason; a body that is no bytes is a structure, and what
     a program has made in its own way is that as a whole.
     """
-    headers, body = response.headers, response.body
-    if type(headers) is tuple and type(body) is bytes and type(response.status) is int:
-        return (response.status, headers, body, response.reason)
+    status, headers, body, reason = (
+        response.status, response.headers, response.body, response.reason
+    )  # fmt: skip
+    has_scalars = type(status) is int and type(reason) is str
+    if has_scalars and type(body) is bytes and _has_plain_fields(response):
+        return (status, headers, body, reason)
     return (
-        flatten(response.status),
+        flatten(status),
         flatten(headers),
         flatten(body),
-        response.reason,
+        flatten(reason),
         type(body) is bytes,
     )
+
+
+def _has_plain_fields(response: Response) -> bool:
+    """True if the fields of a response are pairs of str: those that were checked are."""
+    if response.prepared is not None:
+        return True
+    headers: Any = response.headers  # whatever a program has put there
+    if type(headers) is not tuple:
+        return False
+    for pair in headers:
+        if type(pair) is not tuple or [*map(type, pair)] != [str, str]:
+            return False
+    return True
 
 
 def plain_responses(responses: tuple[Response, ...]) -> Plain:
@@ -188,8 +204,8 @@ def plain_responses(responses: tuple[Response, ...]) -> Plain:
 def _read_response(plain: Any, restorer: Restorer) -> Response:
     status, headers, body, reason, *whole = plain
     if whole:
-        values = [restorer.restore(value) for value in (status, headers, body)]
-        return Response(values[0], values[1], values[2], reason)
+        values = [restorer.restore(value) for value in (status, headers, body, reason)]
+        return Response(values[0], values[1], values[2], values[3])
     return Response(status, tuple(map(tuple, headers)), body, reason)
 
 

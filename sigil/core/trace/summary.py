@@ -71,6 +71,8 @@ def _bytes(data: Any, has_checksums: bool) -> Plain:
 
 def _segments(segments: tuple[Segment, ...], has_checksums: bool) -> Plain:
     """Pieces of memory that are sent one after the other, in short."""
+    if len(segments) == 1:
+        return _bytes(segments[0], has_checksums)
     length, checksum = 0, 0
     for segment in segments:
         length += len(segment)

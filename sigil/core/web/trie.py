@@ -179,10 +179,12 @@ def search(
     waiting: list[tuple[Edge, int, tuple[Any, ...]]] = []
     while True:
         while node is not None and at < count:
-            for edge in node.edges:
-                waiting.append((edge, at, values))  # noqa: PERF401 - nearly always none or one
+            edges = node.edges
             node = node.statics.get(segments[at])
             at += 1
+            for edge in edges:
+                if at < count or edge.node.answers:  # else it leads nowhere
+                    waiting.append((edge, at, values))
         if node is not None:
             endpoint = node.answers.get(method)
             if endpoint is None:
@@ -196,13 +198,11 @@ def search(
         if not waiting:
             return None
         edge, at, values = waiting.pop()
-        node = edge.node
-        converter = edge.converter
+        node, converter = edge.node, edge.converter
         if converter is None:
             at = count
             continue
-        segment = segments[at]
-        at += 1
+        segment = segments[at - 1]
         if not segment:
             node = None
         elif converter.convert is None:
