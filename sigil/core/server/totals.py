@@ -91,14 +91,14 @@ def add_run(totals: Totals, accepted: int, ended: Sequence[tuple[Client, CloseRe
     have ended, each for its reason.
     """
     requests, bytes_in, bytes_out = totals.requests, totals.bytes_in, totals.bytes_out
-    closed, counts = totals.closed, dict[str, int]()
+    closed, counts = totals.closed, dict[CloseReason, int]()
     for client, reason in ended:
         requests += requests_of(client)
         bytes_in += client.bytes_in
         bytes_out += client.bytes_out
-        counts[reason.name] = counts.get(reason.name, 0) + 1
-    for name, count in counts.items():  # one, mostly
-        closed = closed.set(name, closed.get(name, 0) + count)
+        counts[reason] = counts.get(reason, 0) + 1
+    for reason, count in counts.items():  # one, mostly
+        closed = closed.set(reason.name, closed.get(reason.name, 0) + count)
     return Totals(
         totals.accepted + accepted, totals.rejected, requests, bytes_in, bytes_out,
         totals.stale_responses, closed, totals.sse_skipped, totals.skips, totals.skipped_messages,

@@ -184,7 +184,7 @@ def search(
             at += 1
             for edge in edges:
                 if at < count or edge.node.answers:  # else it leads nowhere
-                    waiting.append((edge, at, values))
+                    waiting.append((edge, at, values))  # noqa: PERF401 - nearly always none or one
         if node is not None:
             endpoint = node.answers.get(method)
             if endpoint is None:

@@ -15,7 +15,6 @@ know what a descriptor is, nor what its owner does when it is ready.
 import select
 import selectors
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
 LONGEST = 86_400.0
@@ -143,8 +142,10 @@ class Poller:
     def forget(self, descriptor: int) -> None:
         """Watch a descriptor no more, before it is closed: a forked child may keep it open."""
         if 0 <= descriptor < len(self._owners) and self._owners[descriptor] is not None:
-            with suppress(OSError):  # it broke, or this was interrupted before
+            try:  # noqa: SIM105 - `suppress` takes as long as the call
                 self._kernel.unregister(descriptor)
+            except OSError:  # it broke, or this was interrupted before
+                pass
             self._owners[descriptor] = None
 
     def wait(self, timeout: float | None) -> list[tuple[object, int]]:

@@ -66,6 +66,10 @@ class BodyReceivers:
         known, receiver = self._receivers.get(ticket.conn, (None, None))
         return receiver if known == ticket else None
 
+    def has(self, conn: Conn) -> bool:
+        """True if a handler works for this connection."""
+        return conn in self._receivers
+
     def run(self, receiver: BodyReceiver, piece: bytes | None) -> Step:
         """Run the handler up to where it wants another piece, or to its end; it is given `piece`,
         or, when it begins, nothing. What it raises is raised.

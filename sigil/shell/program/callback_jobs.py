@@ -125,7 +125,11 @@ class CallbackJobs:
         after: Callable[[Conn], None],
     ) -> Event | None:
         """Call back at an end now, or behind the jobs that wait, and do what comes `after`."""
-        self._cancel_awaited(conn, reason)
+        if self._awaited:
+            self._cancel_awaited(conn, reason)
+        if callback is None and conn not in self._waiting:
+            after(conn)
+            return None
         callback = ignore_call if callback is None else callback
         return self.perform(Job(conn, callback, [values], None, False, False, after))
 

@@ -180,8 +180,9 @@ class CallbackRunner(CallbackJobs):
     def _drop(self, conn: Conn) -> None:
         """Drop what belongs to a connection that is gone."""
         self._pieces.drop(conn)
-        with self._guard.user_code():
-            self.programs.drop(conn)
+        if not self.programs.is_empty:
+            with self._guard.user_code():
+                self.programs.drop(conn)
 
     # -- at the door -------------------------------------------------------------------------------
 

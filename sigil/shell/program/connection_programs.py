@@ -72,6 +72,11 @@ class ConnectionPrograms:
         held = self._given.keys() | self.own.keys() | self.close_texts.keys() | self.names.keys()
         return len(held)
 
+    @property
+    def is_empty(self) -> bool:
+        """True if nothing is held for any connection."""
+        return not (self._given or self.own or self.close_texts or self.names)
+
     def give(self, ticket: Ticket, request: Request, own: Own) -> None:
         """Hold what was given with the response to a request."""
         self._given.setdefault(ticket.conn, {})[ticket.number] = request, own

@@ -165,5 +165,6 @@ class PieceHandlers:
 
     def end_connection(self, conn: Conn) -> None:
         """Close the handler that works for a connection, which has ended."""
-        with self._guard.user_code():
-            self._receivers.end_connection(conn)
+        if self._receivers.has(conn):
+            with self._guard.user_code():
+                self._receivers.end_connection(conn)

@@ -1,8 +1,8 @@
 """The packages that a recording is written and read with, which not everybody has.
 
 Theory: `mcap` has the records of the container; `msgspec` packs a whole turn in one call of C, in a
-quarter of the time that `msgpack` takes, which packs what the other refuses and reads everything,
-within bounds. They come with the extra `record`, and nobody who records nothing needs them.
+quarter of the time that `msgpack` takes, which packs what the other refuses, and reads everything.
+They come with the extra `record`, and nobody who records nothing needs them.
 
 Rules: whoever needs them and has them not reads in a sentence how they are installed. Texts may
 hold what is no UTF-8 (half of a surrogate pair), so they are packed as Python has them. What both

@@ -172,7 +172,10 @@ def test_without_the_packages_the_sentence_says_what_to_install(
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'sigil-http\[record\]'"):
         read_recording(path)
     server = Client(app).server
-    with pytest.raises(ModuleNotFoundError, match="mcap, msgpack and msgspec"), server.recording("never"):
+    with (
+        pytest.raises(ModuleNotFoundError, match="mcap, msgpack and msgspec"),
+        server.recording("never"),
+    ):
         raise AssertionError("it was not refused")
     assert not Path("never").exists()
     assert "mcap" in sys.modules  # it was only hidden
