@@ -2,7 +2,7 @@
 
 Theory: a response of text has a content type, and a program that names another means that one. So
 the fields of a response are the default ones whose names are not given, then those that are. What
-comes of it depends on both, and is remembered by them as each field is.
+comes of it depends on both, and is remembered by them, up to the first that may not be.
 
 Rules: a field that cannot be sent is refused where the response is made, with a sentence. It does
 not know responses.
@@ -15,26 +15,30 @@ from typing import Final, NamedTuple
 from .field_lines import (
     REMEMBERED_SETS,
     PreparedHeaders,
-    may_remember_all,
+    frames,
     prepare_fields,
     prepare_headers,
+    remembered_count,
     with_fields_before,
 )
 from .headers import Headers, Pair, Pairs, to_pairs
 
 
 class Merged(NamedTuple):
-    """Headers that can be sent, as pairs and prepared."""
+    """Headers that can be sent, as pairs and prepared; with what is merged with them they may be
+    remembered, unless they hold a secret.
+    """
 
     pairs: Pairs
     prepared: PreparedHeaders
+    may_be_remembered: bool
 
 
 def _defaults(*pairs: Pair) -> Merged:
     """Default headers."""
     prepared = prepare_headers(pairs)
     assert isinstance(prepared, PreparedHeaders)
-    return Merged(pairs, prepared)
+    return Merged(pairs, prepared, True)
 
 
 NONE: Final = _defaults()
@@ -55,7 +59,7 @@ EVENTS: Final = _defaults(
 """The headers of an event stream: no proxy on the way may store it, or buffer it as nginx would."""
 
 
-def merge(defaults: Pairs, headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Merged:
+def merge(defaults: Merged, headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Merged:
     """The default headers whose names are not in `headers`, then `headers`; ValueError or TypeError
     for a header that cannot be sent.
     """
@@ -63,9 +67,28 @@ def merge(defaults: Pairs, headers: "Mapping[str, str] | Headers | Iterable[Pair
         given = headers
     else:
         given = tuple(headers.items()) if type(headers) is dict else to_pairs(headers)
-    if may_remember_all(given) and may_remember_all(defaults):
-        return _merge_remembered(defaults, given)
-    return merge_pairs(defaults, given)
+    count = remembered_count(given) if defaults.may_be_remembered else 0
+    if count == len(given):
+        return _merge_remembered(defaults.pairs, given)
+    return _merge_behind(defaults, given, count) if count else merge_pairs(defaults.pairs, given)
+
+
+def _merge_behind(defaults: Merged, given: Pairs, count: int) -> Merged:
+    """`merge` of pairs of which so many at the front are remembered."""
+    first, behind = _merge_remembered(defaults.pairs, given[:count]), given[count:]
+    rest = prepare_fields(behind)
+    if isinstance(rest, str) or frames(first.prepared) or _have_any(rest, defaults):
+        return merge_pairs(defaults.pairs, given)
+    return Merged((*first.pairs, *behind), with_fields_before(rest, first.prepared), False)
+
+
+def _have_any(prepared: PreparedHeaders, defaults: Merged) -> bool:
+    """True if any of these headers is there in the place of a default one."""
+    keys = prepared.keys
+    for key in defaults.prepared.keys:  # noqa: SIM110 - a generator takes twice as long
+        if key in keys:
+            return True
+    return False
 
 
 def merge_pairs(defaults: Pairs, given: Pairs) -> Merged:
@@ -77,10 +100,10 @@ def merge_pairs(defaults: Pairs, given: Pairs) -> Merged:
     keys = prepared.keys
     missing = tuple([pair for pair in defaults if pair[0].lower() not in keys])
     if not missing:
-        return Merged(given, prepared)
+        return Merged(given, prepared, False)
     before = prepare_headers(missing)
     assert isinstance(before, PreparedHeaders), "the default headers can be sent"
-    return Merged((*missing, *given), with_fields_before(prepared, before))
+    return Merged((*missing, *given), with_fields_before(prepared, before), False)
 
 
 _merge_remembered: Final = lru_cache(maxsize=REMEMBERED_SETS)(merge_pairs)

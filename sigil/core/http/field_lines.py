@@ -2,12 +2,12 @@
 
 Theory: what is sent of a field is a pure function of its name and value, and a program sends the
 same few fields again and again. So a field is checked and encoded once, and what came of it is
-remembered by the pair: a response with fields of the program's own costs little more than one
-without.
+remembered by the pair, and by all pairs together: a response with fields of the program's own costs
+little more than one without.
 
 Rules: problems are sentences. The memory is bounded in fields and in the length of each, and has no
 field that may be a secret (`headers.may_be_secret`): a cookie that differs each time costs its own
-check and pushes out nothing. Values are judged by their real types, since a response may hold
+check and pushes out nothing, and the fields before it are remembered all the same. Values are judged by their real types, since a response may hold
 anything. It does not know the body, nor the connection: `encode` does.
 """
 
@@ -17,7 +17,8 @@ from functools import lru_cache
 from typing import Any, Final, final
 
 from ..value import Value
-from .headers import may_be_secret
+from .fields import CRLF
+from .headers import REMEMBERED_NAME_LEN, may_be_secret
 from .tokens import TOKEN, split_list
 from .validate import declared_length, safe_repr, type_name
 
@@ -26,7 +27,8 @@ _VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
 
 def is_field_value(text: str) -> bool:
     """True if a text can be the value of a field: no control characters, nothing beyond latin-1."""
-    return _VALUE.fullmatch(text) is not None
+    # nearly every one is printable ASCII, which a str knows of itself
+    return (text.isascii() and text.isprintable()) or _VALUE.fullmatch(text) is not None
 
 
 REMEMBERED_FIELDS: Final = 512
@@ -69,6 +71,19 @@ class FieldLine(Value):
 
     def __init__(self, line: bytes, key: str, role: Role) -> None:
         self.line: Final = line
+        self.key: Final = key
+        self.role: Final = role
+
+
+@final
+class FieldName(Value):
+    """A name that may be sent: how its line begins, the name in lower case, and what it is."""
+
+    __match_args__ = ("beginning", "key", "role")
+    __slots__ = __match_args__
+
+    def __init__(self, beginning: bytes, key: str, role: Role) -> None:
+        self.beginning: Final = beginning
         self.key: Final = key
         self.role: Final = role
 
@@ -120,17 +135,26 @@ def field_line(name: Any, value: Any) -> FieldLine | str:
 
 def encode_field(name: str, value: str) -> FieldLine | str:
     """`field_line` of two str, not remembered."""
-    if TOKEN.fullmatch(name) is None:
+    known = _name_remembered(name) if len(name) <= REMEMBERED_NAME_LEN else check_name(name)
+    if known is None:
         return f"{name!r} is not a header name"
-    if _VALUE.fullmatch(value) is None:
+    if not is_field_value(value):
         return f"the value of header {name!r} contains a character that cannot be sent: {value!r}"
-    key = name.lower()
-    if key in _SERVER_FIELDS:
+    if known.key in _SERVER_FIELDS:
         return f"the header {name!r} is the server's to send"
-    return FieldLine(f"{name}: {value}\r\n".encode("latin-1"), key, _ROLES.get(key, LINE))
+    return FieldLine(known.beginning + value.encode("latin-1") + CRLF, known.key, known.role)
+
+
+def check_name(name: str) -> FieldName | None:
+    """What is known of a name; None if it is no token."""
+    if TOKEN.fullmatch(name) is None:
+        return None
+    key = name.lower()
+    return FieldName(f"{name}: ".encode(), key, _ROLES.get(key, LINE))
 
 
 _encode_remembered: Final = lru_cache(maxsize=REMEMBERED_FIELDS)(encode_field)
+_name_remembered: Final = lru_cache(maxsize=REMEMBERED_FIELDS)(check_name)
 
 
 # -- all of them -----------------------------------------------------------------------------------
@@ -146,31 +170,47 @@ def prepare_headers(pairs: Any) -> PreparedHeaders | str:
     """The headers of a response, validated and encoded, or a sentence that says why they cannot be
     sent. Content-Length and Connection are left out, since their lines depend on the request.
     """
-    return _prepare_remembered(pairs) if may_remember_all(pairs) else prepare_fields(pairs)
+    count = remembered_count(pairs)
+    if not count:
+        return prepare_fields(pairs)
+    if count == len(pairs):
+        return _prepare_remembered(pairs)
+    first = _prepare_remembered(pairs[:count])
+    if isinstance(first, str) or frames(first):
+        return prepare_fields(pairs)
+    rest = prepare_fields(pairs[count:])
+    return rest if isinstance(rest, str) else with_fields_before(rest, first)
 
 
-def may_remember_all(pairs: Any) -> bool:
-    """True for a few short pairs of str without a secret: looking up anything else could run code
-    of the program.
+def remembered_count(pairs: Any) -> int:
+    """How many pairs at the front may be remembered together: a few short ones of str without a
+    secret. Looking up anything else could run code of the program.
     """
-    if type(pairs) is not tuple or len(pairs) > REMEMBERED_SET_FIELDS:
-        return False
+    count = 0
+    if type(pairs) is not tuple:
+        return 0
     for pair in pairs:
-        if type(pair) is not tuple or len(pair) != 2:
-            return False
+        if type(pair) is not tuple or len(pair) != 2 or count == REMEMBERED_SET_FIELDS:
+            break
         name, value = pair
         if type(name) is not str or type(value) is not str:
-            return False
+            break
         if len(name) + len(value) > REMEMBERED_LEN or may_be_secret(name, value):
-            return False
-    return True
+            break
+        count += 1
+    return count
+
+
+def frames(prepared: PreparedHeaders) -> bool:
+    """True if any of the headers has to do with framing."""
+    return prepared.closes or prepared.length is not None or bool(prepared.options)
 
 
 def with_fields_before(prepared: PreparedHeaders, before: PreparedHeaders) -> PreparedHeaders:
-    """The prepared headers with others before them, which have other names and do not frame."""
+    """The prepared headers with others before them, which do not frame."""
     return PreparedHeaders(
-        before.block + prepared.block, before.keys + prepared.keys, prepared.has_date,
-        prepared.closes, prepared.length, prepared.options,
+        before.block + prepared.block, before.keys + prepared.keys,
+        before.has_date or prepared.has_date, prepared.closes, prepared.length, prepared.options,
     )  # fmt: skip
 
 

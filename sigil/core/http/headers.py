@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, TypeAlias, final, overload
+from typing import Any, Final, TypeAlias, final, overload
 
 Pair: TypeAlias = tuple[str, str]
 Pairs: TypeAlias = tuple[Pair, ...]
@@ -185,9 +185,18 @@ def to_pairs(headers: "Mapping[str, str] | Headers | Iterable[Pair]") -> Pairs:
         items = headers.items()
     if not hasattr(items, "__iter__"):
         raise TypeError(f"headers are a mapping or pairs of str, not {type(headers).__name__}")
-    pairs = tuple(items)
+    pairs: tuple[Any, ...] = tuple(items)
+    are_tuples = True
     for pair in pairs:
-        is_pair = isinstance(pair, tuple | list) and len(pair) == 2
-        if not is_pair or type(pair[0]) is not str or type(pair[1]) is not str:
-            raise TypeError(f"headers are a mapping or pairs of str, not {pair!r}")
-    return tuple([pair if type(pair) is tuple else (pair[0], pair[1]) for pair in pairs])
+        if type(pair) is not tuple:
+            are_tuples = False
+            if not isinstance(pair, (tuple, list)):
+                raise _no_pair(pair)
+        if len(pair) != 2 or type(pair[0]) is not str or type(pair[1]) is not str:
+            raise _no_pair(pair)
+    return pairs if are_tuples else tuple([(pair[0], pair[1]) for pair in pairs])
+
+
+def _no_pair(pair: object) -> TypeError:
+    """The error for what is no pair of str."""
+    return TypeError(f"headers are a mapping or pairs of str, not {pair!r}")

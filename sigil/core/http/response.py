@@ -254,7 +254,7 @@ class Response(Value):
         _require_slow(slow)
         names, history = _subscription(topics, history)
         body = Upgrade(subprotocol, names, history, after, slow, callbacks, context, refused)
-        return Response(101, _merge((), headers).pairs, body)
+        return Response(101, _merge(NONE, headers).pairs, body)
 
     @staticmethod
     def file(
@@ -279,7 +279,7 @@ class Response(Value):
             if not isinstance(filename, str):
                 raise TypeError(f"a filename is a str, not {type(filename).__name__}")
             field = ("Content-Disposition", content_disposition("attachment", filename))
-            defaults = _merge((), (field,))
+            defaults = _merge(NONE, (field,))
         return _respond(status, defaults, headers, FileBody(path))
 
     @staticmethod
@@ -297,7 +297,7 @@ class Response(Value):
         if not isinstance(location, str):
             raise TypeError(f"a location is a str, not {type(location).__name__}")
         uri = _location(location)
-        defaults = _merge(TEXT.pairs, (("Location", uri),))
+        defaults = _merge(TEXT, (("Location", uri),))
         return _respond(status, defaults, headers, f"see {uri}\n".encode())
 
     @staticmethod
@@ -429,7 +429,7 @@ def _respond(status: int, defaults: Merged, headers: HeadersLike, body: Body) ->
     """
     if status != 200:
         _status(status)
-    merged = _merge(defaults.pairs, headers) if headers else defaults
+    merged = _merge(defaults, headers) if headers else defaults
     return Response(status, merged.pairs, body, "", merged.prepared)
 
 

@@ -232,7 +232,7 @@ def _handle(effect: Handle, has_checksums: bool) -> Summary:
 def _send(effect: Send, has_checksums: bool) -> Summary:
     """What is sent to one, in short."""
     conn, segments = effect.conn, _segments(effect.segments, has_checksums)
-    return (21, conn.slot, conn.generation, segments, effect.then)
+    return (21, conn.slot, conn.generation, segments, int(effect.then))
 
 
 # -- and what shortens all the others --------------------------------------------------------------
