@@ -157,13 +157,11 @@ def with_pair(headers: Headers, place: int, name: str, value: str) -> Headers:
     pairs = (*headers.pairs[:place], (name, value), *headers.pairs[place:])
     if len(headers.combined) != len(headers.pairs):
         return Headers(pairs)
-    if place == len(headers.pairs):  # nearly always: a browser's cookie is the last of its fields
-        combined = headers.combined.copy()
-        combined[name.lower()] = value
-        return Headers(pairs, combined)
-    items = list(headers.combined.items())
-    items.insert(place, (name.lower(), value))
-    return Headers(pairs, dict(items))
+    combined = headers.combined.copy()
+    combined[name.lower()] = value
+    for key in [*combined][place:-1]:  # those behind it, of which a browser's cookie has few
+        combined[key] = combined.pop(key)
+    return Headers(pairs, combined)
 
 
 def hold_secret(headers: Headers) -> bool:

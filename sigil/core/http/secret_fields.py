@@ -20,9 +20,12 @@ from .fields import CRLF
 from .head import FIELD_BYTES, LEGAL, TEXT_FACTOR, Head, Parsed, with_headers
 from .headers import with_pair
 
-_COOKIES: Final = b"\r\nCookie: ", b"\r\ncookie: "
-_CREDENTIALS: Final = b"\r\nAuthorization: ", b"\r\nauthorization: "
-"""How the line of such a field begins, as clients spell it."""
+_COOKIES: Final = ((b"\r\nCookie: ", "Cookie"), (b"\r\ncookie: ", "cookie"))
+_CREDENTIALS: Final = (
+    (b"\r\nAuthorization: ", "Authorization"),
+    (b"\r\nauthorization: ", "authorization"),
+)
+"""How the line of such a field begins, and its name, as clients spell it."""
 _LINES_MAX: Final = 2
 """One of each name."""
 
@@ -36,7 +39,7 @@ def parse_around_secret(
     cookies, credentials = data.count(b"ookie: "), data.count(b"uthorization: ")
     if not 0 < cookies + credentials <= _LINES_MAX or len(data) > limits.max_header_len:
         return None
-    for beginning in _COOKIES if cookies else _CREDENTIALS:
+    for beginning, name in _COOKIES if cookies else _CREDENTIALS:
         start = data.find(beginning)
         if start >= 0:
             break
@@ -49,7 +52,6 @@ def parse_around_secret(
     rest = parse_rest(data[:start] + data[end:])
     if type(rest) is not Head or len(rest.headers.pairs) >= limits.max_headers:
         return None
-    name = beginning[2:-2].decode()
     if name.lower() in rest.headers.combined:
         return None
     # the request line is no field, and its end is the first of those before this line
