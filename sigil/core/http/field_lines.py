@@ -7,8 +7,9 @@ little more than one without.
 
 Rules: problems are sentences. The memory is bounded in fields and in the length of each, and has no
 field that may be a secret (`headers.may_be_secret`): a cookie that differs each time costs its own
-check and pushes out nothing, and the fields before it are remembered all the same. Values are judged by their real types, since a response may hold
-anything. It does not know the body, nor the connection: `encode` does.
+check and pushes out nothing, and the fields before it are remembered all the same. Values are
+judged by their real types, since a response may hold anything. It does not know the body, nor the
+connection: `encode` does.
 """
 
 import re

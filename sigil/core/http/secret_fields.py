@@ -39,7 +39,7 @@ def parse_around_secret(
     cookies, credentials = data.count(b"ookie: "), data.count(b"uthorization: ")
     if not 0 < cookies + credentials <= _LINES_MAX or len(data) > limits.max_header_len:
         return None
-    for beginning, name in _COOKIES if cookies else _CREDENTIALS:
+    for beginning, name in _COOKIES if cookies else _CREDENTIALS:  # noqa: B007 - used below
         start = data.find(beginning)
         if start >= 0:
             break
