@@ -2,12 +2,14 @@
 is remembered is what would be made anew.
 """
 
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sigil.core.http.default_fields import EVENTS, NONE, TEXT, Merged, merge, merge_pairs
 from sigil.core.http.field_lines import (
     REMEMBERED_LEN,
     FieldLine,
@@ -16,7 +18,9 @@ from sigil.core.http.field_lines import (
     check_headers,
     encode_field,
     field_line,
+    prepare_fields,
     prepare_headers,
+    remembered_count,
 )
 from sigil.core.http.headers import may_be_secret
 
@@ -96,14 +100,52 @@ def test_headers_are_prepared_once_for_all_requests(
     assert prepare_headers(pairs) == prepared
 
 
-NAMES = st.sampled_from(("X-A", "x-a", "Date", "Set-Cookie", "Authorization", "Content-Length", ""))
-TEXTS = st.text(max_size=8) | st.sampled_from(("x" * REMEMBERED_LEN, "\r\n", "\xe9"))
+NAMES = st.sampled_from(
+    ("X-A", "x-a", "Date", "Set-Cookie", "Authorization", "Content-Length", "Connection", "")
+)
+TEXTS = st.text(max_size=8) | st.sampled_from(
+    ("x" * REMEMBERED_LEN, "\r\n", "\xe9", "\t", "5", "close", "keep-alive, a")
+)
 
 
 @given(st.lists(st.tuples(NAMES | st.text(max_size=3), TEXTS), max_size=8))
 def test_what_is_remembered_is_what_would_be_made_anew(pairs: list[tuple[str, str]]) -> None:
     for name, value in [*pairs, *pairs]:
         assert field_line(name, value) == encode_field(name, value)
+
+
+@given(st.lists(st.tuples(NAMES, TEXTS), max_size=12))
+def test_what_is_prepared_does_not_depend_on_what_is_remembered(
+    pairs: list[tuple[str, str]],
+) -> None:
+    given_pairs = tuple(pairs)
+    assert [prepare_headers(given_pairs) for _ in range(2)] == [prepare_fields(given_pairs)] * 2
+
+
+@given(st.sampled_from((NONE, TEXT, EVENTS)), st.lists(st.tuples(NAMES, TEXTS), max_size=12))
+def test_what_is_merged_does_not_depend_on_what_is_remembered(
+    defaults: Merged, pairs: list[tuple[str, str]]
+) -> None:
+    given_pairs = tuple(pairs)
+    problem = prepare_fields(given_pairs)
+    if isinstance(problem, str):
+        with pytest.raises(ValueError, match=re.escape(problem)):
+            merge(defaults, given_pairs)
+        return
+    anew = merge_pairs(defaults.pairs, given_pairs)
+    for _ in range(2):
+        assert merge(defaults, given_pairs)[:2] == anew[:2]
+        assert merge(defaults, pairs)[:2] == anew[:2]
+
+
+def test_the_fields_before_a_secret_are_remembered_and_it_is_not() -> None:
+    pairs = (("X-A", "b"), ("Vary", "Cookie"), ("Set-Cookie", "a=b"), ("Content-Type", "text/csv"))
+    assert remembered_count(pairs) == 2
+    assert remembered_count(pairs[:2]) == 2 and remembered_count(pairs[2:]) == 0
+    assert merge(TEXT, pairs).prepared.block == (
+        b"X-A: b\r\nVary: Cookie\r\nSet-Cookie: a=b\r\nContent-Type: text/csv\r\n"
+    )
+    assert merge(TEXT, pairs[:3]).pairs == (("Content-Type", TEXT.pairs[0][1]), *pairs[:3])
 
 
 @pytest.mark.parametrize(
