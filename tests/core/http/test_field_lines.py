@@ -122,14 +122,16 @@ def test_what_is_prepared_does_not_depend_on_what_is_remembered(
     assert [prepare_headers(given_pairs) for _ in range(2)] == [prepare_fields(given_pairs)] * 2
 
 
+SENTENCE = re.compile("header|Content-Length")
+
+
 @given(st.sampled_from((NONE, TEXT, EVENTS)), st.lists(st.tuples(NAMES, TEXTS), max_size=12))
 def test_what_is_merged_does_not_depend_on_what_is_remembered(
     defaults: Merged, pairs: list[tuple[str, str]]
 ) -> None:
     given_pairs = tuple(pairs)
-    problem = prepare_fields(given_pairs)
-    if isinstance(problem, str):
-        with pytest.raises(ValueError, match=re.escape(problem)):
+    if isinstance(prepare_fields(given_pairs), str):
+        with pytest.raises(ValueError, match=SENTENCE):  # of two problems either may be named
             merge(defaults, given_pairs)
         return
     anew = merge_pairs(defaults.pairs, given_pairs)
