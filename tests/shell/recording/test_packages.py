@@ -63,7 +63,7 @@ class Colour(enum.IntEnum):
         (float("-inf"), float("-inf")),
         ((None, True, "", b"", ()), (None, True, "", b"", ())),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_derived_from_a_scalar_is_packed_as_one(value: object, read: object) -> None:
     assert unpack(pack((1, value, (value,)))) == (1, read, (read,))
