@@ -6,7 +6,8 @@ message numbers, and is read piece by piece when there is room.
 
 Rules: what was replaced before it was read has another number by then, and is not read here: it
 comes as all that is published. So each message is sent once. A subscriber that joins is sent its
-position behind each piece, so that one that is cut off goes on there. It does not know the rest of
+position behind each piece, so that one that is cut off goes on there: that is where it goes on with
+what is published, and from where on it lacks what is retained. It does not know the rest of
 the queue.
 """
 
@@ -53,10 +54,11 @@ def read_retained(
     broadcast: Broadcast,
     subscription: Subscription,
     place: RetainedPlace,
+    cursor: int,
     room: int,
 ) -> tuple[int, RetainedPlace | None]:
     """Append to `segments` what is retained in the range of a place, as far as it is encoded and
-    there is room; and then the position of a subscriber that joins.
+    there is room; and then the position of a subscriber that joins, and goes on at `cursor`.
 
     Returned are the room that is left, in bytes, and a place for what is left.
     """
@@ -81,7 +83,7 @@ def read_retained(
         room -= len(label) + len(frame)
     if wanted.is_joining:
         start = wanted.end if rest is None else rest
-        position = start_at(broadcast.ring, wanted.end, start)
+        position = start_at(broadcast.ring, cursor, start)
         announced = announce_position(subscription, position)
         segments += [announced] if announced else []
         room -= len(announced)
@@ -128,6 +130,7 @@ def retained_backlog_len(subscriber: Subscriber, broadcast: Broadcast) -> int:
     what was not encoded for it yet counts as plain frames.
     """
     length, subscription, retained = 0, subscriber.subscription, broadcast.retained
+    cursor = subscriber.cursor or 0
     for item in subscriber.queue:
         if isinstance(item, RetainedPlace):
             for topic, message in messages_in(retained, item.wanted, subscription.encoding):
@@ -135,7 +138,7 @@ def retained_backlog_len(subscriber: Subscriber, broadcast: Broadcast) -> int:
                 length += len(_label_for(broadcast, subscription, topic, message))
                 length += len(message.frame if frame is None else frame)
             if item.wanted.is_joining:
-                position = start_at(broadcast.ring, item.wanted.end, item.wanted.end)
+                position = start_at(broadcast.ring, cursor, item.wanted.end)
                 length += len(announce_position(subscription, position))
     return length
 
@@ -244,9 +247,12 @@ def _with_retained_between(
         number = _number_before(item)
         if number is not None:
             end = max(wanted.start, min(number, wanted.end))
-            part, wanted = wanted.replace(end=end), wanted.replace(start=end)
+            part, rest = wanted.replace(end=end), wanted.replace(start=end)
+            if not has_any(broadcast.retained, rest, subscription.encoding):
+                part, rest = wanted, wanted.replace(start=wanted.end)  # the last one says so
             if has_any(broadcast.retained, part, subscription.encoding):
                 items.append(make_retained_place(part))
+            wanted = rest
         if not _is_joining(item):
             items.append(item)
     if has_any(broadcast.retained, wanted, subscription.encoding):

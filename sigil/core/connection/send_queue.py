@@ -221,7 +221,8 @@ def dequeue(
             if cursor < item.to:
                 break
         elif isinstance(item, RetainedPlace):
-            left, rest = read_retained(segments, broadcast, subscriber.subscription, item, left)
+            subscription = subscriber.subscription
+            left, rest = read_retained(segments, broadcast, subscription, item, cursor or 0, left)
             if rest is not None:
                 queue = (*queue[:taken], rest, *queue[taken + 1 :])
                 break

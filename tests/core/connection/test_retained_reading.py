@@ -3,13 +3,14 @@ over every transport and in every encoding.
 """
 
 import json
+import re
 
 import pytest
 
 from sigil import ALL_TOPICS, Callbacks, Conn, HttpServer, Limits, Request, Response
 from sigil.testing import Client, Connection, MemoryServer, WebSocket
 from tests.support.event_stream_reader import read_events
-from tests.support.requests import UPGRADE
+from tests.support.requests import GET, UPGRADE
 
 OFFERS: dict[str, dict[str, str]] = {
     "plain": {},
@@ -367,3 +368,36 @@ def test_who_skips_and_has_read_nothing_is_sent_first_what_was_retained_when_it_
     expected = [b"kept", b"welcome", b"live 1", b"live 4", b"live 7"]
     found = [received.find(text) for text in expected]
     assert found == sorted(found) and -1 not in found
+
+
+@pytest.mark.parametrize("is_websocket", [False, True])
+def test_who_skips_and_has_read_nothing_is_told_positions_that_never_go_back(
+    is_websocket: bool,
+) -> None:
+    def skipping(request: Request) -> Response:
+        if request.is_upgrade:
+            return Response.upgrade(topics=[ALL_TOPICS], slow="skip", after="")
+        return Response.sse(topics=[ALL_TOPICS], slow="skip")
+
+    def welcome(server: MemoryServer, conn: Conn, request: Request) -> None:
+        server.send(conn, "welcome")
+
+    limits = Limits(max_ws_send_frame_cnt=4)
+    client = Client(skipping, callbacks=Callbacks(ws_open=welcome), limits=limits)
+    server, connection = client.server, client.connect(window_len=1)
+    for number in range(3):
+        server.broadcast(f"kept {number}", topic=f"{number}", retain=True)
+    connection.send(UPGRADE if is_websocket else GET)
+    client.run_until_idle()  # it has not even taken the head of its answer
+    for number in range(8):
+        server.broadcast(f"live {number}", topic="a", retain=number == 1)
+        client.run_until_idle()
+    while connection.read(500):
+        pass
+    received = bytes(connection.wire.received)
+    told = re.findall(
+        rb'(?:"position":"|\0position:|id: )[0-9a-z]+-([0-9]+)(?:\.([0-9]+))?', received
+    )
+    positions = [(int(number), int(start or number)) for number, start in told]
+    assert positions == sorted(positions) and positions[-1][0] >= 7
+    assert b"kept 2" in received and b"live 1" in received
