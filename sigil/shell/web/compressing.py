@@ -110,44 +110,60 @@ def compress_pieces(data: bytes, coding: str) -> Iterator[bytes]:
 
 def compress_chunks(chunks: Chunks, coding: str) -> Chunks:
     """The chunks of a stream compressed, each flushed."""
-    compressor = COMPRESSORS[coding]()
+    flushing = _Flushing(COMPRESSORS[coding]())
     if isinstance(chunks, AsyncIterable):
-        return _AsyncCompressed(aiter(chunks), compressor)
+        return _AsyncCompressed(aiter(chunks), flushing)
     if isinstance(chunks, Unfold):
-        return _Compressed(iterate_unfold(chunks), compressor)
-    return _Compressed(iter(chunks), compressor)
+        return _Compressed(iterate_unfold(chunks), flushing)
+    return _Compressed(iter(chunks), flushing)
 
 
-def _compress_chunk(chunk: Any, compressor: Compressor) -> Any:
-    """A chunk compressed; None for one that is not there yet, and a `Deferred` of it."""
-    if chunk is None:
-        return None
-    chunk = promised(chunk)
-    if isinstance(chunk, Deferred):
-        return chunk.map(lambda late: _compress_chunk(late, compressor))
-    data = to_bytes(chunk)
-    return compressor.flushed(data) if data else b""
+class _Flushing:
+    """What becomes of the chunks of one stream, and of its end, which comes once."""
+
+    __slots__ = ("_compressor", "has_ended")
+
+    def __init__(self, compressor: Compressor) -> None:
+        self._compressor = compressor
+        self.has_ended = False
+
+    def chunk(self, chunk: Any) -> Any:
+        """A chunk compressed; None for one that is not there yet, and a `Deferred` of it."""
+        if chunk is None:
+            return None
+        chunk = promised(chunk)
+        if isinstance(chunk, Deferred):
+            return chunk.map(self.chunk, self._failed)
+        data = to_bytes(chunk)
+        return self._compressor.flushed(data) if data else b""
+
+    def _failed(self, error: BaseException) -> Any:
+        """What a chunk comes to that was waited for and does not come: the end, or a failure."""
+        return self.end() if isinstance(error, StopIteration | StopAsyncIteration) else error
+
+    def end(self) -> bytes:
+        """What is left, and the end."""
+        self.has_ended = True
+        return self._compressor.end()
 
 
 class _Compressed(Iterator[Any]):
     """The chunks of an iterator, compressed, and the end behind them."""
 
-    __slots__ = ("_chunks", "_compressor", "_has_ended")
+    __slots__ = ("_chunks", "_flushing")
 
-    def __init__(self, chunks: Iterator[Any], compressor: Compressor) -> None:
+    def __init__(self, chunks: Iterator[Any], flushing: _Flushing) -> None:
         self._chunks = chunks
-        self._compressor = compressor
-        self._has_ended = False
+        self._flushing = flushing
 
     def __next__(self) -> Any:
-        if self._has_ended:
+        if self._flushing.has_ended:
             raise StopIteration
         try:
             chunk = next(self._chunks)
         except StopIteration:
-            self._has_ended = True
-            return self._compressor.end()
-        return _compress_chunk(chunk, self._compressor)
+            return self._flushing.end()
+        return self._flushing.chunk(chunk)
 
     def close(self) -> None:
         """Close what is compressed."""
@@ -159,22 +175,20 @@ class _Compressed(Iterator[Any]):
 class _AsyncCompressed(AsyncIterator[Any]):
     """The chunks of an asynchronous iterator, compressed, and the end behind them."""
 
-    __slots__ = ("_chunks", "_compressor", "_has_ended")
+    __slots__ = ("_chunks", "_flushing")
 
-    def __init__(self, chunks: AsyncIterator[Any], compressor: Compressor) -> None:
+    def __init__(self, chunks: AsyncIterator[Any], flushing: _Flushing) -> None:
         self._chunks = chunks
-        self._compressor = compressor
-        self._has_ended = False
+        self._flushing = flushing
 
     async def __anext__(self) -> Any:
-        if self._has_ended:
+        if self._flushing.has_ended:
             raise StopAsyncIteration
         try:
             chunk = await anext(self._chunks)
         except StopAsyncIteration:
-            self._has_ended = True
-            return self._compressor.end()
-        return _compress_chunk(chunk, self._compressor)
+            return self._flushing.end()
+        return self._flushing.chunk(chunk)
 
     async def aclose(self) -> None:
         """Close what is compressed."""

@@ -2,14 +2,15 @@
 answered with while the client is behind, and what an end, a failure and a client that leaves are.
 """
 
+import gzip
 import threading
 from typing import Any
 
 import pytest
 
-from sigil import Limits, Request, Response, SendStatus
+from sigil import Limits, Request, Response, SendStatus, chain
 from sigil.testing import Client, Connection
-from sigil.web import BodyWriter
+from sigil.web import BodyWriter, compress
 from tests.support.servers import PATIENCE, Raw, logged_by, pump, ticking
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -198,3 +199,18 @@ def test_another_thread_writes_as_fast_as_a_slow_client_reads() -> None:
         (answer,) = client.answers()
     assert answer.body == b"".join(pieces)
     assert max(most) <= 24_000
+
+
+def test_what_is_written_is_complete_when_it_is_compressed() -> None:
+    writer = BodyWriter()
+    app = chain(
+        lambda request: Response.stream(writer, headers={"Content-Type": "text/plain"}), compress()
+    )
+    connection = Client(app, raise_errors=False).connect()
+    connection.send(GET.replace(b"\r\n\r\n", b"\r\nAccept-Encoding: gzip\r\n\r\n"))
+    writer.write(b"one line\n")
+    deliver(connection)
+    writer.end()
+    deliver(connection)
+    (answer,) = connection.answers()
+    assert (gzip.decompress(answer.body), answer.is_whole) == (b"one line\n", True)

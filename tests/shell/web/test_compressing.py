@@ -92,3 +92,22 @@ def test_what_is_compressed_is_closed_with_it() -> None:
 def test_what_is_no_chunk_is_refused() -> None:
     with pytest.raises(TypeError, match="a stream yields bytes, not str"):
         next(iter(compress_chunks(["text"], "gzip")))  # type: ignore[arg-type]
+
+
+@every_coding
+def test_a_stream_that_ends_while_its_chunk_is_waited_for_is_complete(coding: str) -> None:
+    """So ends a body that is written: it yields a promise, which comes to the end."""
+    later = Deferred()
+    reader = READERS[coding]()
+    chunks: Any = compress_chunks([b"one", later], coding)
+    assert reader.decompress(next(chunks)) == b"one"
+    promised = next(chunks)
+    reader.decompress(promised.apply(StopIteration()))
+    assert reader.eof
+    assert list(chunks) == []
+
+
+def test_a_chunk_that_fails_is_no_end() -> None:
+    chunks: Any = compress_chunks([Deferred()], "gzip")
+    failure = OSError("the disk is full")
+    assert next(chunks).apply(failure) is failure
