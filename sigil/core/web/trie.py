@@ -149,6 +149,11 @@ def _with_endpoint(node: Node, endpoint: Endpoint) -> Node:
         raise ValueError(f"{describe(route)} is for the same requests as {describe(there.route)}")
     routes = dict(node.routes)
     routes[route.method] = endpoint
+    return Node(node.statics, node.edges, routes, _answers_of(routes))
+
+
+def _answers_of(routes: dict[str, Endpoint]) -> dict[str, Endpoint]:
+    """Which of the routes of one place is for a request of each method."""
     answers: dict[str, Endpoint] = {}
     for method in METHODS:
         chosen = routes.get(method)
@@ -158,7 +163,15 @@ def _with_endpoint(node: Node, endpoint: Endpoint) -> Node:
             chosen = routes.get(ANY)
         if chosen is not None:
             answers[method] = chosen
-    return Node(node.statics, node.edges, routes, answers)
+    return answers
+
+
+def _without_rests(node: Node) -> Node:
+    """A place without those of its routes that make a parameter of the rest of the path: a slash
+    within a segment would look there like one between two.
+    """
+    kept = {name: point for name, point in node.routes.items() if not point.takes_rest}
+    return Node(node.statics, node.edges, kept, _answers_of(kept))
 
 
 # -- the search ------------------------------------------------------------------------------------
@@ -193,13 +206,14 @@ def search(
                 return endpoint, values
             else:
                 rest = segments[len(endpoint.route.segments) :]
-                if "/" not in "".join(rest):
-                    return endpoint, (*values, "/".join(rest))
+                return endpoint, (*values, "/".join(rest))
         if not waiting:
             return None
         edge, at, values = waiting.pop()
         node, converter = edge.node, edge.converter
         if converter is None:
+            if "/" in "".join(segments[at - 1 :]):
+                node = _without_rests(node)
             at = count
             continue
         segment = segments[at - 1]

@@ -126,6 +126,7 @@ def test_the_most_specific_route_is_found(
         # an encoded slash is no separator, and no part of a rest, in which it would look like one
         ("GET /jobs%2Fnew", NotFound("/jobs%2Fnew")),
         ("GET /deep/a%2Fb", NotFound("/deep/a%2Fb")),
+        ("PUT /deep/a%2Fb", NotFound("/deep/a%2Fb")),
         ("PUT /jobs", MethodNotAllowed(("GET", "HEAD", "POST"))),
         ("OPTIONS /jobs", MethodNotAllowed(("GET", "HEAD", "POST"))),
         # all routes of the path count, not only those of the most specific pattern

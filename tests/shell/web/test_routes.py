@@ -259,6 +259,14 @@ def test_a_mount_at_the_root_answers_what_nothing_else_does() -> None:
     assert json.loads(answer(outer, "/")[1]) == ["", "/", "/"]
 
 
+def test_a_mount_answers_what_no_rest_beside_it_takes() -> None:
+    outer = Routes()
+    outer.add("/files/*path", index, "GET")
+    outer.mount("/files", echo_paths)
+    assert answer(outer, "/files/a/b") == (200, "index")
+    assert json.loads(answer(outer, "/files/a%2Fb")[1])[1:] == ["/a%2Fb", "/files/a/b"]
+
+
 def test_mounted_routes_are_one_table_with_those_around_them() -> None:
     inner, outer = Routes(converters={"even": _even}), Routes()
     inner.get("/jobs")(echo_paths)
