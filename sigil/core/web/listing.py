@@ -35,7 +35,9 @@ _UNITS: Final = ("KiB", "MiB", "GiB", "TiB")
 
 
 class Entry(NamedTuple):
-    """A name in a folder; a folder has no length. The time is in seconds since 1970."""
+    """A name in a folder; a folder has no length. The time is in seconds since 1970, 0 if nobody
+    knows it.
+    """
 
     name: str
     is_folder: bool
@@ -73,7 +75,8 @@ def listing_page(path: str, entries: Iterable[Entry], is_cut: bool = False) -> s
     for entry in sorted(entries, key=sort_key):
         name = f"{entry.name}/" if entry.is_folder else entry.name
         length = "" if entry.is_folder else readable_len(entry.length)
-        rows.append(_row(f"./{quote(name)}", name, length, format_date(entry.modified)[5:-4]))
+        modified = format_date(entry.modified)[5:-4] if entry.modified else ""
+        rows.append(_row(f"./{quote(name)}", name, length, modified))
     title = escape(path)
     note = "<p>There are more than these.</p>\n" if is_cut else ""
     table = "\n".join(rows)

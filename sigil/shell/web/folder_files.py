@@ -79,22 +79,28 @@ class FolderFiles:
             found = self._find(names, opened)
             path: int | str = f"/proc/self/fd/{found}" if _HAS_PLACES else found
             with os.scandir(path) as entries:
-                looked_at = map(self._entry, islice(entries, LISTED_MAX + 1))
+                looked_at = [self._entry(names, entry) for entry in islice(entries, LISTED_MAX + 1)]
                 return [entry for entry in looked_at if entry is not None]
 
-    def _entry(self, found: "os.DirEntry[str]") -> Entry | None:
-        """An entry of a listing; None for what cannot be asked for."""
+    def _entry(self, names: tuple[str, ...], found: "os.DirEntry[str]") -> Entry | None:
+        """An entry of the listing of a folder; None for what cannot be asked for."""
         try:
             found.name.encode()
-            if found.is_symlink() and not self._follow_links:
-                return None
-            facts = found.stat()
+            is_link = found.is_symlink()
+            facts = self._facts_behind((*names, found.name)) if is_link else found.stat()
         except (OSError, UnicodeEncodeError):
             return None
         is_inner = stat.S_ISDIR(facts.st_mode)
         if not is_inner and not stat.S_ISREG(facts.st_mode):
             return None
         return Entry(found.name, is_inner, facts.st_size, int(facts.st_mtime))
+
+    def _facts_behind(self, names: tuple[str, ...]) -> os.stat_result:
+        """What a link leads to; FileNotFoundError, or another OSError, if it may not be followed.
+        Nothing is told of what lies outside the root, not even how long it is.
+        """
+        with ExitStack() as opened:
+            return os.fstat(self._find(names, opened))
 
     def _find(self, names: tuple[str, ...], opened: ExitStack) -> int:
         """A descriptor of what has this name and lies below the root, to be looked at."""

@@ -22,9 +22,9 @@ def test_lengths_are_readable() -> None:
 
 
 def test_a_page_links_what_is_there_and_the_folder_above() -> None:
-    page = listing_page("/a/", [Entry("x y&.txt", False, 5, 0), Entry("sub", True, 0, 0)])
+    page = listing_page("/a/", [Entry("x y&.txt", False, 5, 1), Entry("sub", True, 0, 0)])
     assert '<a href="../">../</a>' in page
-    assert '<a href="./x%20y%26.txt">x y&amp;.txt</a><td>5 B<td>01 Jan 1970 00:00:00' in page
+    assert '<a href="./x%20y%26.txt">x y&amp;.txt</a><td>5 B<td>01 Jan 1970 00:00:01' in page
     assert page.index("./sub/") < page.index("./x%20")
     assert "../" not in listing_page("/", [])
     assert "more than these" in listing_page("/", [], is_cut=True)
@@ -40,3 +40,8 @@ def test_no_name_is_markup_or_a_scheme(name: str) -> None:
     assert page.count("<a href=") == 1
     assert page.count('<a href="./') == 1
     assert page.count("<") == listing_page("/", [Entry("a", False, 0, 0)]).count("<")
+
+
+def test_a_time_that_nobody_knows_is_left_out() -> None:
+    page = listing_page("/", [Entry("a.txt", False, 5, 0)])
+    assert page.count("<td>5 B<td>\n") == 1 and "1970" not in page

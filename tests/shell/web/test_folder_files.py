@@ -47,7 +47,10 @@ def test_files_are_opened_and_links_are_judged(
         files = FolderFiles(str(tmp_path), follow_links)
         assert files.open(("a.txt",)).read(0, 1) == b"a"
         assert files.open(("sub", "b.txt")).read(0, 1) == b"b"
-        assert {entry.name for entry in files.list(())} >= {"a.txt", "sub"}
+        listed = {"a.txt", "sub"}
+        if has_places and follow_links:
+            listed |= {"link", "way"}
+        assert {entry.name for entry in files.list(())} == listed
         with pytest.raises(IsADirectoryError):
             files.open(("sub",))
         for names in (("link",), ("way", "b.txt")):
