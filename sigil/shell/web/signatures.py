@@ -28,8 +28,9 @@ def sign(text: str, keys: Keys, *, purpose: str = "", max_age: int | None = None
     return sign_until(text, keys_of(keys), purpose, expires_at)
 
 
-def unsign(signed: str, keys: Keys, *, purpose: str = "") -> str | None:
+def unsign(signed: str | None, keys: Keys, *, purpose: str = "") -> str | None:
     """The text that `sign` has signed with one of these keys for this purpose; None for anything
-    else, and when its time is over. Nothing that a client sends raises.
+    else, also for None, and when its time is over. Nothing that a client sends raises, and nothing
+    that it does not send.
     """
-    return unsign_at(signed, keys_of(keys), time.time(), purpose)
+    return unsign_at(signed or "", keys_of(keys), time.time(), purpose)
