@@ -9,7 +9,8 @@ Content-Range), since the ranges are those of what is not compressed; never wher
 content or `no-transform` says that its bytes are meant; and never what the server itself adds to
 while it is sent (events). What is compressed is so whether or not it becomes shorter, since HEAD
 must say what GET would. `Vary` is added also to what is sent as it is, if that was for want of an
-accepted coding. It does not compress: contexts have a state, and stay with the shell.
+accepted coding, and to a 304, which says what the 200 would have. It does not compress: contexts
+have a state, and stay with the shell.
 """
 
 import re
@@ -21,7 +22,8 @@ from ..http.request import Request
 from ..http.response import Response, with_body
 from ..http.tokens import TOKEN_CHAR, parse_list
 from ..http.validate import declared_length, safe_repr
-from .fields import field_of, with_vary, without_fields
+from .conditions import parse_entity_tags
+from .fields import field_of, with_fields, with_vary, without_fields
 from .negotiation import IDENTITY, choose_coding
 
 TEXT_TYPES: Final = (
@@ -90,6 +92,8 @@ def plan_compression(
     """What becomes of a response to this request; a response that is sent as it is may have
     `Accept-Encoding` in its `Vary` all the same.
     """
+    if response.status == 304 and not _is_left_alone(response):
+        return CompressionPlan(_unchanged(request, response), IDENTITY)
     if not _is_worth_it(request, response, rules):
         return CompressionPlan(response, IDENTITY)
     response = with_vary(response, "Accept-Encoding")
@@ -104,11 +108,30 @@ def _is_worth_it(request: Request, response: Response, rules: CompressionRules) 
     """True for content that is compressed for whoever accepts that."""
     if response.status not in _COMPLETE or not _has_content(request, response, rules.min_len):
         return False
+    if _is_left_alone(response):
+        return False
+    return is_type_among(field_of(response, "content-type") or "", rules.types)
+
+
+def _is_left_alone(response: Response) -> bool:
+    """True for what has a field by which its bytes are meant as they are."""
     for name, value in response.headers:
         key = name.lower()
         if key in _NEVER_BESIDE or (key == "cache-control" and "no-transform" in parse_list(value)):
-            return False
-    return is_type_among(field_of(response, "content-type") or "", rules.types)
+            return True
+    return False
+
+
+def _unchanged(request: Request, response: Response) -> Response:
+    """A 304 with what the 200 in its place would have (RFC 9110 section 15.4.5). Nobody knows here
+    of which type that is, but the client does: it names the weak tag of what was compressed.
+    """
+    response = with_vary(response, "Accept-Encoding")
+    etag = field_of(response, "etag")
+    known = parse_entity_tags(request.headers.combined.get("if-none-match", ""))
+    if etag is None or etag in known or weakened(etag) not in known:
+        return response
+    return with_fields(response, ("ETag", weakened(etag)))
 
 
 def _has_content(request: Request, response: Response, min_len: int) -> bool:

@@ -3,6 +3,7 @@
 import pytest
 
 from sigil.core.http.bodies import StreamedBody
+from sigil.core.http.request import with_field
 from sigil.core.http.response import Response
 from sigil.core.web.compression import (
     TEXT_TYPES,
@@ -56,7 +57,6 @@ def test_for_a_client_that_accepts_nothing_only_vary_is_added() -> None:
         Response.text("x" * 20, headers={"Content-Range": "bytes 0-19/40"}),
         Response.text("x" * 20, headers={"Cache-Control": "public, No-Transform"}),
         Response.text("x" * 20, headers={"Repr-Digest": "sha-256=:x:"}),
-        Response.text("x" * 20, 304),
         Response.text("x" * 20, 204),
         Response.redirect("/elsewhere/with/a/long/name"),
         Response.upgrade(),
@@ -75,6 +75,16 @@ def test_a_stream_of_text_is_compressed_whatever_its_length() -> None:
     assert plan.coding == "gzip"
     assert isinstance(plan.response.body, StreamedBody)
     assert ("Content-Length", "1") not in plan.response.headers
+
+
+def test_a_304_says_what_the_200_did() -> None:
+    unchanged = Response(304, (("ETag", '"a"'),), b"")
+    asked = {tag: with_field(GZIP, "If-None-Match", tag) for tag in ('W/"a"', '"b", W/"a"', '"a"')}
+    etags = [plan_compression(given, unchanged, RULES).response.headers for given in asked.values()]
+    vary = ("Vary", "Accept-Encoding")
+    assert etags == [(vary, ("ETag", 'W/"a"'))] * 2 + [(("ETag", '"a"'), vary)]
+    meant = unchanged.replace(headers=(("Cache-Control", "no-transform"), ("ETag", '"a"')))
+    assert plan_compression(asked['W/"a"'], meant, RULES).response is meant
 
 
 def test_head_gets_the_fields_of_get() -> None:

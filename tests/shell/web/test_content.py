@@ -157,6 +157,9 @@ def test_who_has_the_content_is_answered_304_compressed_or_not() -> None:
         assert got.headers["etag"].startswith("W/") == (accepted == "gzip")
         again = client.get("/later", headers={**headers, "If-None-Match": got.headers["etag"]})
         assert (again.status, again.body) == (304, b"")
+        # as the 200 has them (RFC 9110 section 15.4.5), or a cache could not tell which it is about
+        assert again.headers["etag"] == got.headers["etag"]
+        assert again.headers["vary"] == got.headers["vary"] == "Accept-Encoding"
         assert "content-type" not in again.headers
 
 
