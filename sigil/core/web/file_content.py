@@ -158,14 +158,15 @@ def _with_ranges(
         more = (("Content-Range", unsatisfied_range(length)), ("Accept-Ranges", "bytes"))
         kept = without_fields(response.headers, *_OF_FILE, *_VALIDATORS)
         return refused.replace(headers=(*refused.headers, *more, *kept))
+    given = without_fields(response.headers, "content-length")  # which is that of the whole
     if len(spans) == 1:
         parts: tuple[FilePart, ...] = (_file_span(spans[0]),)
-        headers = (*response.headers, ("Content-Range", content_range(spans[0], length)))
+        headers = (*given, ("Content-Range", content_range(spans[0], length)))
         return Response(206, headers, FileBody(file, parts))
     content_type = fields.get("content-type", OCTETS)
     pieces = multipart_pieces(spans, length, content_type, boundary)
     parts = tuple([_file_span(piece) if isinstance(piece, Span) else piece for piece in pieces])
-    others = tuple([pair for pair in response.headers if pair[0].lower() != "content-type"])
+    others = without_fields(given, "content-type")
     multipart = ("Content-Type", f"multipart/byteranges; boundary={boundary}")
     return Response(206, (multipart, *others), FileBody(file, parts))
 

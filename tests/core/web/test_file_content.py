@@ -106,6 +106,13 @@ def test_a_range_that_does_not_count_is_ignored(asked: Request) -> None:
     assert response.body == FileBody("it", (FileSpan(0, 1_000),))
 
 
+@pytest.mark.parametrize("value", ["bytes=0-1", "bytes=0-1,500-501"])
+def test_a_length_that_was_declared_is_that_of_the_whole(value: str) -> None:
+    assert field(selected(request(), content_length="1000"), "content-length") == "1000"
+    part = selected(request(range=value), content_length="1000")
+    assert (part.status, field(part, "content-length")) == (206, None)
+
+
 def test_a_weak_file_is_not_gone_on_with() -> None:
     tag = entity_tag(NEW)
     assert selected(request(range="bytes=10-", if_range=tag), NEW).status == 200
