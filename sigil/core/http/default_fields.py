@@ -95,8 +95,10 @@ def merge_pairs(defaults: Pairs, given: Pairs) -> Merged:
     """`merge` of pairs, not remembered."""
     prepared = prepare_fields(given)
     if isinstance(prepared, str):
-        to_pairs(given)  # which raises TypeError if they are no pairs of str
-        raise ValueError(prepared)
+        pairs = to_pairs(given)  # which raises TypeError if they are no pairs of str
+        if pairs is given:
+            raise ValueError(prepared)
+        return merge_pairs(defaults, pairs)  # some were lists
     keys = prepared.keys
     missing = tuple([pair for pair in defaults if pair[0].lower() not in keys])
     if not missing:

@@ -67,6 +67,8 @@ def test_a_content_type_that_is_given_replaces_the_default_one() -> None:
     assert Response.text("x", headers={"content-type": "text/csv"}).headers == (
         ("content-type", "text/csv"),
     )
+    for pairs in ((["X-A", "1"],), [["X-A", "1"]], (("X-A", "1"),)):
+        assert Response.text("x", headers=pairs).headers == (*PLAIN, ("X-A", "1"))  # type: ignore[arg-type]
     assert Response.text("x", headers=[("X-A", "1"), ("X-A", "2")]).headers == (
         *PLAIN,
         ("X-A", "1"),
