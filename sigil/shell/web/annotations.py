@@ -24,7 +24,7 @@ from ...core.web.request_ids import (
 from ...core.web.security_headers import SecurityRules, check_security, secured
 from ...core.web.server_timing import check_metric_name, timing_metric, with_timing
 from ..program.handlers import Handler
-from .chain import Middleware, answer, changing, preparing
+from .chain import Middleware, answer, changing, preparing, require_function
 from .pieces import asked_as
 
 
@@ -44,11 +44,12 @@ def request_id(
 
     With `accept` a name that came with the request is kept, if it is one: up to 128 letters,
     digits and `._~+/=:@-`. `make` makes one where there is none. ValueError for a header that is
-    none.
+    none, TypeError for what makes no names.
     """
     problem = check_header_name(header)
     if problem is not None:
         raise ValueError(problem)
+    require_function(make, "make is a function that returns a str")
 
     def named(request: Request) -> Request:
         name = incoming_id(request, header) if accept else None
@@ -74,11 +75,12 @@ def server_timing(
     metric `name` of `Server-Timing`; of a stream, until it begins.
 
     What a handler has measured itself it adds as `("Server-Timing", timing_metric(...))`.
-    ValueError for a name that is no token.
+    ValueError for a name that is no token, TypeError for a clock that cannot be asked.
     """
     problem = check_metric_name(name)
     if problem is not None:
         raise ValueError(problem)
+    require_function(clock, "clock is a function that returns seconds")
 
     def around(handler: Handler) -> Handler:
         def call(request: Request) -> Any:

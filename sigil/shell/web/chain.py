@@ -185,6 +185,12 @@ def _steps_of(
     return function(result)
 
 
+def require_function(given: object, what: str) -> None:
+    """TypeError for an option that is to be called and cannot be; `what` says what it is."""
+    if not callable(given):
+        raise TypeError(f"{what}, not {safe_repr(given)}")
+
+
 # -- what middleware of sigil is made with ---------------------------------------------------------
 
 
@@ -205,8 +211,9 @@ def answer(handler: Handler, request: Request, function: ToResponse) -> Any:
 
 def changing(change: Callable[[Request, Response], Response]) -> Middleware:
     """Middleware that sends another response: what `change` makes of the request and the response
-    to it.
+    to it. TypeError for what is no function, as in the two below.
     """
+    require_function(change, "what changes responses is a function of a request and a response")
 
     def around(handler: Handler) -> Handler:
         def call(request: Request) -> Any:
@@ -228,6 +235,7 @@ def changing(change: Callable[[Request, Response], Response]) -> Middleware:
 
 def preparing(prepare: Callable[[Request], Request]) -> Middleware:
     """Middleware that calls the handler with another request: what `prepare` makes of it."""
+    require_function(prepare, "what prepares requests is a function of a request")
 
     def around(handler: Handler) -> Handler:
         def call(request: Request) -> Any:
@@ -245,6 +253,7 @@ def guarding(check: Callable[[Request], Any]) -> Middleware:
     """Middleware that answers a request itself where `check` returns a response for it, now or
     later, and calls the handler where that is None.
     """
+    require_function(check, "what guards a handler is a function of a request")
 
     def around(handler: Handler) -> Handler:
         def call(request: Request) -> Any:

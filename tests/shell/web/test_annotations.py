@@ -37,6 +37,13 @@ def test_names_of_strangers_may_be_declined_and_made_otherwise() -> None:
     assert "make made 'a b', which is no name for a request" in broken.log[-1].text
 
 
+def test_what_makes_names_or_tells_the_time_is_a_function() -> None:
+    with pytest.raises(TypeError, match="make is a function that returns a str, not 'own'"):
+        request_id(make="own")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"clock is a function that returns seconds, not 5\.0"):
+        server_timing(clock=5.0)  # type: ignore[arg-type]
+
+
 def test_a_failure_has_its_name_and_time_too() -> None:
     client = Client(chain(app, request_id(), server_timing()), raise_errors=False)
     got = client.get("/fails", headers={"X-Request-ID": "edge-7"})

@@ -21,7 +21,7 @@ from sigil import (
     make_http_server,
 )
 from sigil.testing import Client
-from sigil.web import Middleware, answer, map_result
+from sigil.web import Middleware, answer, changing, guarding, map_result, preparing
 from tests.support.event_loops import loops
 from tests.support.requests import make_request
 
@@ -214,6 +214,13 @@ def test_what_is_no_handler_and_no_middleware_is_refused(
     with pytest.raises(TypeError) as caught:
         chain(*arguments)
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("make", [changing, preparing, guarding])
+@pytest.mark.parametrize("given", [None, 5, Response.text("")])
+def test_what_is_no_function_is_refused_where_it_is_written(make: Any, given: object) -> None:
+    with pytest.raises(TypeError, match=r"is a function of a request.*, not "):
+        make(given)
 
 
 def test_middleware_within_sees_what_is_raised_and_without_sees_the_response() -> None:
