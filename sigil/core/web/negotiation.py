@@ -13,12 +13,13 @@ since a response is better than none. It does not know how anything is compresse
 import re
 from typing import Final
 
-from ..http.tokens import TOKEN_CHAR, split_list
+from ..http.tokens import TOKEN_CHAR, parse_list, split_list
 
 IDENTITY: Final = "identity"
 _MEMBER: Final = re.compile(
     rf"({TOKEN_CHAR}+)(?:[ \t]*;[ \t]*[qQ]=(0(?:\.[0-9]{{0,3}})?|1(?:\.0{{0,3}})?))?"
 )
+_IS_ZERO: Final = re.compile(r"q=0(?:\.0{0,3})?")
 _ALIASES: Final = {"x-gzip": "gzip", "x-compress": "compress"}
 FULL_WEIGHT: Final = 1_000
 
@@ -41,6 +42,19 @@ def parse_weights(value: str) -> dict[str, int]:
 def _thousandths(weight: str | None) -> int:
     """A weight as a whole number of thousandths; all of them if there is none."""
     return FULL_WEIGHT if weight is None else round(float(weight) * FULL_WEIGHT)
+
+
+def accepts_type(accept: str, media_type: str) -> bool:
+    """True if an Accept field names this very type, and not to exclude it (RFC 9110 section
+    12.5.1): `*/*` is what every program sends.
+
+    `accepts_type("text/html, */*;q=0.8", "text/html")`
+    """
+    for member in parse_list(accept):
+        name, *parameters = [part.strip(" \t") for part in member.split(";")]
+        if name == media_type and not any(map(_IS_ZERO.fullmatch, parameters)):
+            return True
+    return False
 
 
 def rank_codings(accept: str | None, offered: tuple[str, ...]) -> tuple[str, ...]:

@@ -51,8 +51,11 @@ def file_ops(root: Any, follow_links: bool) -> FileOps:
     """What the files of a root are taken from: a folder or a zip by its path, a mapping of paths to
     bytes or texts, a `zipfile.ZipFile`, the resources of a package, or a `FileOps`.
 
-    TypeError for anything else, FileNotFoundError or NotADirectoryError for a path of neither.
+    TypeError for anything else, FileNotFoundError or NotADirectoryError for a path of neither,
+    ValueError for an empty one: that of a variable that is not set is no wish to show everything.
     """
+    if root == "":
+        raise ValueError("an empty path names no folder: write '.' for the one the program runs in")
     if isinstance(root, str | os.PathLike):
         path = os.path.abspath(os.fspath(root))
         if isinstance(path, str) and path.lower().endswith(".zip") and os.path.isfile(path):

@@ -31,7 +31,7 @@ from ...core.web.file_content import entity_tag
 from ...core.web.file_paths import PathPolicy, RelativePath, relative_path, without_prefix
 from ...core.web.listing import Entry, listing_page
 from ...core.web.mime import MIME_TYPES, media_type_of
-from ...core.web.negotiation import rank_codings
+from ...core.web.negotiation import accepts_type, rank_codings
 from ..program.file_bodies import problem_of
 from ..program.handlers import Handler
 from ..program.logs import write_text
@@ -107,7 +107,7 @@ def static_files(
         PathPolicy(dot_files),
         tuple(CODINGS) if precompressed else (),
         tuple(rules),
-        {**MIME_TYPES, **(types or {})},
+        {**MIME_TYPES, **{ending.lower(): name for ending, name in (types or {}).items()}},
         (*pairs, *_SNIFF),
     )
     files = file_ops(root, follow_links)
@@ -128,10 +128,15 @@ def _checked(rules: list[Any]) -> list[tuple[str, str]]:
 
 
 def _check_types(types: Mapping[str, str]) -> None:
-    """ValueError for an ending without its dot, and for a media type that cannot be sent."""
+    """ValueError for what is no ending, which has one dot, and for a media type that cannot be
+    sent.
+    """
     for ending, media_type in types.items():
-        if not isinstance(ending, str) or not ending.startswith("."):
-            raise ValueError(f"an ending of a file begins with a dot, not {safe_repr(ending)}")
+        if not isinstance(ending, str) or ending.rfind(".") != 0:
+            raise ValueError(
+                "an ending of a file begins with a dot, its last, like .gz in a.tar.gz; not "
+                f"{safe_repr(ending)}"
+            )
         if not isinstance(media_type, str):
             raise ValueError(f"a media type is a str, not {safe_repr(media_type)}")
         problem = check_headers((("Content-Type", media_type),))
@@ -268,13 +273,18 @@ def _to_folder(request: Request) -> Response:
 
 
 def _not_found(files: FileOps, options: FileOptions, request: Request) -> Response:
-    """The fallback, if there is one and a page is wanted; else a 404."""
-    if options.fallback and "text/html" in request.headers.get("accept", ""):
-        try:
-            return _send(files, options, request, tuple(options.fallback.split("/")))
-        except (OSError, ValueError) as error:
-            return _failed(error, request)
-    return Response.error(404)
+    """The fallback, if there is one and a page is wanted; else a 404. Which of them it is depends
+    on Accept.
+    """
+    if not options.fallback:
+        return Response.error(404)
+    if not accepts_type(request.headers.get("accept", ""), "text/html"):
+        return with_vary(Response.error(404), "Accept")
+    try:
+        page = _send(files, options, request, tuple(options.fallback.split("/")))
+    except (OSError, ValueError) as error:
+        return _failed(error, request)
+    return with_vary(page, "Accept")
 
 
 def _failed(error: BaseException, request: Request) -> Response:

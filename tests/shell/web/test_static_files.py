@@ -154,6 +154,12 @@ def test_a_fallback_is_for_pages(root: Path) -> None:
         assert client.get("/jobs/17", headers=page).body == b"<h1>home</h1>"
         assert client.get("/jobs/17", headers=page).status == 200
         assert client.get("/none.js").status == 404
+        for accept in ("text/html;q=0", "text/html; q=0.000", "*/*", "text/html+x"):
+            assert client.get("/jobs/17", headers={"Accept": accept}).status == 404
+        for accept in ("Text/HTML", "a/b, text/html;q=0.1", "text/html;level=1"):
+            got = client.get("/jobs/17", headers={"Accept": accept})
+            assert (got.status, got.headers["vary"]) == (200, "Accept-Encoding, Accept")
+        assert client.get("/none.js").headers["vary"] == "Accept"
         assert client.get("/.hidden", headers=page).body == b"<h1>home</h1>"
 
 
@@ -162,7 +168,7 @@ def test_rules_types_and_fields(root: Path) -> None:
     handler = static_files(
         root,
         cache=(("sub/*", IMMUTABLE), ("*.html", "no-store")),
-        types={".foo": "text/foo"},
+        types={".FOO": "text/foo"},
         headers={"X-A": "b"},
     )
     with Client(handler) as client:
@@ -303,6 +309,7 @@ def test_what_may_not_be_read(root: Path) -> None:
     [
         ({"root": "/nowhere/at/all"}, FileNotFoundError),
         ({"root": __file__}, NotADirectoryError),
+        ({"root": ""}, ValueError),
         ({"root": 3}, TypeError),
         ({"root": None}, TypeError),
         ({"root": {"a": 3}}, TypeError),
@@ -315,6 +322,7 @@ def test_what_may_not_be_read(root: Path) -> None:
         ({"root": {}, "types": {"foo": "text/foo"}}, ValueError),
         ({"root": {}, "types": {".foo": "text/foo\r\nX: y"}}, ValueError),
         ({"root": {}, "types": {".foo": 3}}, ValueError),
+        ({"root": {}, "types": {".foo.bar": "text/foo"}}, ValueError),
         ({"root": {}, "types": 3}, TypeError),
     ],
 )
