@@ -322,14 +322,15 @@ def start_at(ring: Ring, number: int, retained_from: int) -> str:
 
 def missed_between(ring: Ring, start: int, end: int) -> int | None:
     """How many messages were published from one number up to another; None if nobody knows, since
-    they are of two streams.
+    they are of two streams, or the upstream went back: what is told is never below 0.
     """
     epoch, numbering = ring.epoch, ring.numbering
     if start < numbering.began_at and numbering.before is not None:
         epoch, numbering = numbering.epoch_before, numbering.before
     if epoch != ring.epoch:
         return None
-    return public_number(ring.numbering, end) - public_number(numbering, start)
+    missed = public_number(ring.numbering, end) - public_number(numbering, start)
+    return missed if missed >= 0 else None
 
 
 def retained_start(ring: Ring, number: int) -> int:

@@ -72,6 +72,17 @@ def test_a_client_is_told_the_positions_of_the_upstream() -> None:
     assert node.take(later).endswith(position_frame("7-20"))
 
 
+def test_an_upstream_that_goes_back_is_a_gap_of_unknown_length() -> None:
+    node = edge(JOINED)
+    conn = node.upgrade("after=", UPGRADE)
+    node.apply(there(5, 6, 7), FLUSH)
+    node.take(conn)
+    node.apply(UpstreamJoined(7, 6, ()), FLUSH)
+    assert node.take(conn) == gap("7-8", "7-6", None)
+    node.apply(there(6, 7, 8), FLUSH)
+    assert node.take(conn) == told(6) + told(7) + told(8)
+
+
 @pytest.mark.parametrize(
     ("after", "numbers"), [("7-5", (5, 6, 9)), ("7-7", (9,)), ("7-9", (9,)), ("7-10", ())]
 )
