@@ -115,20 +115,19 @@ class WebSocket(MessageSide):
             if not self._wait_for(is_there, timeout):
                 raise WebSocketTimeout(f"{self.url}: no message in {timeout:g} s")
             if not found:
-                raise self.final_error() or WebSocketClosed(
-                    self.close_code or 1006, self.close_reason
-                )
+                raise self.closed_error()
             message = found[0]
         return message
 
     def measure_ping(self, timeout: float | None = None) -> float:
-        """Seconds until a ping was answered, waited for."""
+        """Seconds until a ping was answered, waited for. `WebSocketClosed`, or what the connection
+        was lost with, if there is none that answers; `WebSocketTimeout` after so many seconds.
+        """
         start, pongs = clock(), self.pongs
-        self.ping()
-        if not self._wait_for(lambda: self.pongs > pongs or self.is_over, timeout):
+        if not self._wait_for(self.start_ping(), timeout):
             raise WebSocketTimeout(f"{self.url}: no pong in {timeout:g} s")
         if self.pongs == pongs:
-            raise self.final_error() or WebSocketClosed(self.close_code or 1006, self.close_reason)
+            raise self.closed_error()
         return clock() - start
 
     def __iter__(self) -> Iterator[Message]:

@@ -75,7 +75,7 @@ class AsyncWebSocket:
         while websocket.is_blocked:
             await self._until(self._has_room, None, "room")
         if websocket.is_over:
-            raise self._over()
+            raise websocket.closed_error()
         return websocket.send(data)
 
     def _has_room(self) -> bool:
@@ -95,24 +95,20 @@ class AsyncWebSocket:
             message = websocket.take()
         while message is None:
             if websocket.is_over:
-                raise self._over()
+                raise websocket.closed_error()
             await self._change()
             message = websocket.take()
         return message
 
-    def _over(self) -> BaseException:
-        websocket = self.websocket
-        code = websocket.close_code or 1006
-        return websocket.final_error() or WebSocketClosed(code, websocket.close_reason)
-
     async def ping(self, timeout: float | None = None) -> float:
-        """Seconds until a ping was answered."""
+        """Seconds until a ping was answered. `WebSocketClosed`, or what the connection was lost
+        with, if there is none that answers; `WebSocketTimeout` after so many seconds.
+        """
         websocket = self.websocket
         start, pongs = clock(), websocket.pongs
-        websocket.ping()
-        await self._until(lambda: websocket.pongs > pongs or websocket.is_over, timeout, "pong")
+        await self._until(websocket.start_ping(), timeout, "pong")
         if websocket.pongs == pongs:
-            raise self._over()
+            raise websocket.closed_error()
         return clock() - start
 
     async def close(self, code: int = 1000, reason: str = "") -> None:

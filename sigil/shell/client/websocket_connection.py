@@ -89,6 +89,15 @@ class Ending(NamedTuple):
     is_refused: bool = False
 
 
+def error_of(url: str, ended: Ended) -> WebSocketClosed | None:
+    """What a WebSocket at this address has failed with; None if it ended with close frames."""
+    if ended.error is None:
+        return None
+    is_too_large = ended.error.reason is CloseReason.WS_OVERSIZE_FRAME
+    kind = MessageTooLarge if is_too_large else WebSocketClosed
+    return kind(ended.code, ended.reason, f"{url}: {ended.error.message}")
+
+
 class Observer(Protocol):
     """Whose connection it is."""
 
@@ -286,14 +295,8 @@ class WebSocketConnection:
 
     def _ended(self, ended: Ended) -> None:
         """The WebSocket is over; its connection is left to the server to end."""
-        error = None
-        if ended.error is not None:
-            message = f"{self._url}: {ended.error.message}"
-            is_too_large = ended.error.reason is CloseReason.WS_OVERSIZE_FRAME
-            kind = MessageTooLarge if is_too_large else WebSocketClosed
-            error = kind(ended.code, ended.reason, message)
         self._set_deadline()
-        self._end(Ending(ended.code, ended.reason, error))
+        self._end(Ending(ended.code, ended.reason, error_of(self._url, ended)))
 
     def _disconnect(self) -> None:
         """Close the connection."""

@@ -215,13 +215,25 @@ class MessageSide(Reconnecting):
                 return message
         return None
 
+    def closed_error(self) -> BaseException:
+        """What is raised to whoever waits for something of a connection that is no more."""
+        if not self.is_over:
+            return self.error or WebSocketClosed(1006, "")
+        return self.final_error() or WebSocketClosed(self.close_code or 1006, self.close_reason)
+
+    def start_ping(self) -> Callable[[], bool]:
+        """Send a ping; returns what is true when a pong has come, or none will any more."""
+        connection, pongs = self._connection, self.pongs
+        self.ping()
+        return lambda: self.pongs > pongs or self._connection is not connection or not self.is_open
+
     def final_error(self) -> BaseException | None:
         """What is to be raised when it is over: None if it ended as it should."""
         if self._is_closed_by_program or self._ending is None:
             return None
-        if self._ending[0] in EXPECTED_CODES:
+        if self._ending[0] in EXPECTED_CODES and self._unopened is None:
             return None
-        return self.error or WebSocketClosed(*self._ending)
+        return self._unopened or self.error or WebSocketClosed(*self._ending)
 
     # -- what happens ------------------------------------------------------------------------------
 
@@ -265,8 +277,7 @@ class MessageSide(Reconnecting):
         opened = decompress(message, self.settings.limits.max_message_len)
         if isinstance(opened, Malformed):
             self._inbox.clear()
-            if self._connection is not None:
-                self._connection.fail(opened)
+            self._cannot_open(opened)
             return None
         return opened
 

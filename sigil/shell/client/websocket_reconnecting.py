@@ -20,6 +20,7 @@ import os
 from collections.abc import Callable
 from typing import assert_never
 
+from ...core.client.websocket import Ended
 from ...core.client.websocket_positions import (
     Delivery,
     Fact,
@@ -42,10 +43,12 @@ from ...core.client.websocket_retry import (
     make_machine,
     next_step,
 )
+from ...core.close_reasons import CLOSE_INFO
+from ...core.parse_result import Malformed
 from ...core.websocket.fragments import CompressedMessage, Message
 from .alarms import Alarm
 from .client import Client
-from .websocket_connection import Ending, WebSocketConnection, clock
+from .websocket_connection import Ending, WebSocketConnection, clock, error_of
 from .websocket_errors import MessageTooLarge, WebSocketTimeout
 from .websocket_settings import WebSocketSettings
 
@@ -64,6 +67,7 @@ class Reconnecting:
         self._opened_at = self._received_at = 0.0
         self._silence = 0.0
         self._is_closed_by_program = False
+        self._unopened: BaseException | None = None
         self.error: BaseException | None = None
         """Why the last attempt failed, or the last connection was lost; None if neither."""
 
@@ -226,7 +230,10 @@ class Reconnecting:
             case EmitError():
                 self._emit_error()
             case EmitClose(code, reason, retry_after):
-                self._emit_close(code, reason, retry_after)
+                if (
+                    self._machine.state is StreamState.WAITING
+                ):  # else closed by what was told before
+                    self._emit_close(code, reason, retry_after)
             case End(code, reason, has_connection):
                 self._end(code, reason, has_connection)
             case Finish(code, reason):
@@ -251,12 +258,24 @@ class Reconnecting:
             settings.headers, settings.options,
         )  # fmt: skip
 
+    def _cannot_open(self, problem: Malformed) -> None:
+        """What was received cannot be opened, which is the end: over the connection if there is
+        one, and without one all the same, since what comes behind the last position is behind it.
+        """
+        connection = self._connection
+        if connection is not None and self._machine.state is StreamState.OPEN:
+            connection.fail(problem)
+            return
+        code = CLOSE_INFO[problem.reason].code
+        self._unopened = error_of(self.settings.uri.shown, Ended(code, problem.message, problem))
+        self._step(Happening("close", code=code, reason=problem.message))
+
     def _due(self) -> None:
         self._step(Happening("due"))
 
     def _end(self, code: int, reason: str, has_connection: bool) -> None:
         """Close the connection, if there is one."""
-        self._is_closed_by_program = True
+        self._is_closed_by_program = self._unopened is None
         self._cancel_timer()
         if has_connection and self._connection is not None:
             self._connection.close(code, reason)
@@ -266,6 +285,7 @@ class Reconnecting:
     def _finish(self, code: int, reason: str) -> None:
         """It is over."""
         self._cancel_timer()
+        self.error = self._unopened or self.error
         if self.error is not None and not self._is_closed_by_program:
             self._emit_error()
         self._emit_close(code, reason, None)

@@ -155,3 +155,16 @@ def test_aiohttp_and_many_at_once() -> None:
         await runner.cleanup()
 
     asyncio.run(main())
+
+
+def test_a_ping_over_a_connection_that_is_lost_is_answered_by_nobody() -> None:
+    def ending(line: Line) -> None:
+        line.accept()
+        line.sock.recv(1)
+
+    async def ping(ws: AsyncWebSocket) -> None:
+        with pytest.raises(WebSocketClosed):
+            await ws.ping()
+
+    with scripted(ending) as url:
+        run(url, ping)

@@ -17,6 +17,7 @@ from sigil.client import (
     StreamState,
     WebSocket,
     WebSocketCallbacks,
+    WebSocketClosed,
     WebSocketLimits,
     WebSocketRefused,
     ws_connect,
@@ -291,25 +292,82 @@ def test_a_message_that_a_server_finds_too_long_is_not_the_end() -> None:
         assert [ws.recv(), ws.recv()] == ["one", "two"]
 
 
-def test_a_compressed_message_that_is_too_long_is_the_end_behind_what_came_before() -> None:
+def bomb_behind_one() -> Callable[[Line], None]:
+    """A script that accepts, and sends a message, one that is very long when it is opened, and one
+    more.
+    """
     extension = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"
     packed = compressobj(9, wbits=-15)
     bomb = (packed.compress(bytes(400_000)) + packed.flush(Z_SYNC_FLUSH))[:-4]
     header = b"\xc2\x7e" + len(bomb).to_bytes(2)
     messages = [text("\0next:7-1"), text("one"), text("\0next:7-2"), header + bomb]
     messages += [text("\0next:7-3"), text("three")]
+    return lambda line: line.accept(extension, behind=b"".join(messages))
 
+
+OPENED_MAX = WebSocketLimits(max_message_len=50_000, close_timeout=0.01)
+
+
+def test_a_compressed_message_that_is_too_long_is_the_end_behind_what_came_before() -> None:
     def script(line: Line) -> None:
-        line.accept(extension, behind=b"".join(messages))
+        bomb_behind_one()(line)
         line.read_all()
 
-    limits = WebSocketLimits(max_message_len=50_000, close_timeout=0.01)
     received: list[str | bytes] = []
     with (
         scripted(script) as url,
         pytest.raises(MessageTooLarge, match="longer than is accepted"),
-        ws_connect(url, after="7-0", backoff=SOON, limits=limits) as ws,
+        ws_connect(url, after="7-0", backoff=SOON, limits=OPENED_MAX) as ws,
     ):
         received += ws
     assert received == ["one"] and ws.position == "7-1"
     assert ws.close_code == 1009
+
+
+@pytest.mark.parametrize("state", [StreamState.WAITING, StreamState.CONNECTING, StreamState.CLOSED])
+def test_it_is_the_end_also_where_its_connection_is_gone_when_it_is_taken(
+    state: StreamState,
+) -> None:
+    def silent(line: Line) -> None:
+        line.read_all()
+
+    backoff = Backoff(first=1e6, maximum=1e6) if state is StreamState.WAITING else SOON
+    reconnect = state is not StreamState.CLOSED
+    options = {"backoff": backoff, "limits": OPENED_MAX, "reconnect": reconnect}
+    received: list[str | bytes] = []
+    with (
+        scripted(bomb_behind_one(), silent) as url,
+        pytest.raises(MessageTooLarge, match="longer than is accepted"),
+        ws_connect(url, after="7-0", **options) as ws,
+    ):
+        until(ws.client, lambda: ws.state is state)
+        received += ws
+    assert received == ["one"] and ws.position == "7-1"
+
+
+def test_who_closes_it_when_told_why_it_was_lost_is_told_its_last_end_and_no_more() -> None:
+    seen: list[Any] = []
+    callbacks = recording(seen)._replace(
+        error=lambda ws, error: (seen.append(type(error).__name__), ws.close(4000, "enough"))
+    )
+    with scripted(saying("one")) as url, Client() as client:
+        ws = ws_connect(url, backoff=SOON, client=client, callbacks=callbacks)
+        until(client, lambda: ws.is_over)
+    assert seen == ["open", "one", "WebSocketClosed", (4000, "enough", False)]
+
+
+def test_a_ping_over_a_connection_that_is_lost_is_answered_by_nobody() -> None:
+    def silent(line: Line) -> None:
+        line.accept()
+        line.read_all()
+
+    def ending(line: Line) -> None:
+        line.accept()
+        line.sock.recv(1)
+
+    with scripted(ending, silent) as url, ws_connect(url, backoff=SOON) as ws:
+        with pytest.raises(WebSocketClosed):
+            ws.measure_ping()
+        with pytest.raises(WebSocketClosed):
+            ws.measure_ping()  # there is no connection
+        until(ws.client, lambda: ws.is_open)
