@@ -40,6 +40,14 @@ from ..core.client.websocket_retry import DEFAULT_BACKOFF, Backoff
 from ..core.effects import SERVER_LOG
 from ..core.http.request import Request
 from ..core.http.response import Response
+from ..shell.client.settings import HeadersLike, checked_headers
+from ..shell.client.websocket_settings import (
+    check_handshake,
+    checked_backoff,
+    checked_history,
+    checked_limits,
+    checked_texts,
+)
 from ..shell.server import HttpServer
 from .links import names_in, remembered, via_of
 from .status import RelayStatus
@@ -92,9 +100,9 @@ class Relay:
         server: HttpServer,
         url: str,
         *,
-        topics: Iterable[str] = (),
+        topics: str | Iterable[str] = (),
         history: int | None = None,
-        headers: Headers = (),
+        headers: HeadersLike = (),
         backoff: Backoff = DEFAULT_BACKOFF,
         verify: object = True,
         ssl_context: object = None,
@@ -103,11 +111,13 @@ class Relay:
         connect: Connect | None = None,
     ) -> None:
         self._uri = _checked(url)
-        self._server = server
-        self._topics, self._history = tuple(topics), history
-        self._headers = tuple(headers)
-        self._backoff = backoff
-        self._connect = connect or partial(connect_by_websocket, max_message_len=max_message_len)
+        self._server = _checked_server(server)
+        self._topics, self._history = checked_texts("topics", topics), checked_history(history)
+        self._headers = checked_headers(headers)
+        check_handshake((), None, self._headers)
+        self._backoff = checked_backoff(backoff)
+        own = WebSocketLimits(max_message_len=max_message_len)
+        self._connect = connect or partial(connect_by_websocket, limits=checked_limits(own))
         self._name = os.urandom(8).hex()
         self._others: tuple[str, ...] = ()
         limits = server.state.limits
@@ -129,7 +139,11 @@ class Relay:
             ssl_context=ssl_context,
             proxy=proxy,
         )
-        server.attach(self)
+        try:
+            server.attach(self)
+        except BaseException:
+            self._client.close()
+            raise
 
     # -- as a member of its server -----------------------------------------------------------------
 
@@ -331,6 +345,22 @@ def _checked(url: str) -> Uri:
     return uri
 
 
+def _checked_server(server: HttpServer) -> HttpServer:
+    """The server of a relay. TypeError for what is none, RuntimeError for one that another thread
+    serves, or that follows an origin already: there would be two streams in one.
+    """
+    if not isinstance(server, HttpServer):
+        raise TypeError(f"a relay is of an HttpServer, not of {type(server).__name__}")
+    if any(isinstance(member, Relay) for member in server.members):
+        raise RuntimeError("this server follows an origin already: close that relay first")
+    if server._is_served_elsewhere():
+        raise RuntimeError(
+            "relay() was called while another thread serves: use "
+            "server.call_soon(relay, server, url)"
+        )
+    return server
+
+
 def _authority(uri: Uri) -> str:
     """The host, the port and the credentials of an address."""
     user = f"{uri.userinfo}@" if uri.userinfo else ""
@@ -342,7 +372,7 @@ def connect_by_websocket(
     url: str,
     headers: Headers,
     observer: Observer,
-    max_message_len: int = MESSAGE_LEN_MAX,
+    limits: WebSocketLimits,
 ) -> Connection:
     """A WebSocket to an origin, which is not opened again when it is lost."""
     from ..client import WebSocketCallbacks, ws_connect
@@ -370,7 +400,7 @@ def connect_by_websocket(
         client=client,
         callbacks=callbacks,
         reconnect=False,
-        limits=WebSocketLimits(max_message_len=max_message_len),
+        limits=limits,
     )
 
 
@@ -381,7 +411,8 @@ def relay(server: HttpServer, url: str, **options: Any) -> Relay:
 
     `topics` and `history` are asked for in the query, as `ws_connect` does; `headers` are sent with
     the handshake, and `verify`, `ssl_context` and `proxy` are those of `Client`. `backoff` has the
-    delays between attempts. A message of more than `max_message_len` bytes is a gap. ValueError for
-    an address that is none.
+    delays between attempts. A message of more than `max_message_len` bytes is a gap. On the thread
+    that ticks. ValueError or TypeError for what makes no sense, RuntimeError for a server that
+    follows an origin already.
     """
     return Relay(server, url, **options)

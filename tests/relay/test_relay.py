@@ -22,6 +22,7 @@ from sigil.core.client.websocket_retry import Backoff
 from sigil.relay import Relay, relay
 from sigil.relay.links import via_of
 from sigil.relay.relay import Headers, Observer
+from tests.support.descriptors import count_descriptors
 from tests.support.servers import Raw, pump, ticking
 
 AT_ONCE = Backoff(first=0.0, maximum=0.0)
@@ -223,6 +224,58 @@ def test_a_relay_that_is_closed_follows_no_more_and_the_server_goes_on() -> None
 def test_what_is_no_address_of_an_origin_is_refused(url: str) -> None:
     with ticking() as server, pytest.raises(ValueError, match=r"\w+ "):
         relay(server, url)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "sentence"),
+    [
+        ({"topics": [1]}, TypeError, "each of topics is a str, not int"),
+        ({"history": "x"}, ValueError, "history is a whole number from 0, not 'x'"),
+        ({"headers": [("x a", "1")]}, ValueError, "'x a' is not a header name"),
+        ({"headers": {"Upgrade": "h2c"}}, ValueError, "the header 'Upgrade' is the handshake's"),
+        ({"headers": 5}, TypeError, "headers are a mapping or pairs"),
+        ({"backoff": 3}, TypeError, "backoff is a Backoff, not 3"),
+        ({"max_message_len": "x"}, ValueError, "max_message_len is a whole number, not 'x'"),
+        ({"verify": 5}, TypeError, "verify is True, False or an SSLContext"),
+        ({"server": 5}, TypeError, "a relay is of an HttpServer, not of int"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_the_call(
+    options: dict[str, Any], error: type[Exception], sentence: str
+) -> None:
+    with ticking() as server:
+        descriptors = count_descriptors()
+        with pytest.raises(error, match=sentence) as raised:
+            relay(**{"server": server, "url": "ws://a/", **options})
+        assert (server.members, count_descriptors()) == ((), descriptors), raised
+
+
+def test_one_topic_and_a_mapping_of_headers_are_asked_of_the_origin() -> None:
+    with edge(topics="news", headers={"X-Key": "k"}) as (_, _, origin):
+        assert origin.urls == ["ws://origin.example/live?topic=news&after=&sigil-relay=1"]
+        assert ("X-Key", "k") in origin.headers[0]
+
+
+def test_a_server_follows_one_origin_at_a_time() -> None:
+    with edge() as (server, follower, _):
+        with pytest.raises(RuntimeError, match="follows an origin already"):
+            relay(server, "ws://another.example/")
+        follower.close()
+        relay(server, "ws://127.0.0.1:1/").close()
+
+
+def test_a_relay_is_made_on_the_thread_that_ticks() -> None:
+    server = make_http_server(lambda request: Response.text(""), port=0)
+    url = "ws://127.0.0.1:1/"
+    with server.serve_in_thread():
+        descriptors = count_descriptors()
+        with pytest.raises(
+            RuntimeError, match=r"use server.call_soon\(relay, server, url\)"
+        ) as raised:
+            relay(server, url)
+        with pytest.raises(RuntimeError, match="another thread serves") as also:
+            Client(server=server)
+        assert count_descriptors() == descriptors, (raised, also)
 
 
 def test_a_message_that_is_longer_than_the_relay_takes_is_a_gap(

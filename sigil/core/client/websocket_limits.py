@@ -8,7 +8,6 @@ Rules: lengths are bytes, times are seconds; infinity switches a timeout off. It
 happens beyond a bound: `websocket` does.
 """
 
-from math import isnan
 from typing import Final, NamedTuple
 
 from ..websocket.frames import FrameRules
@@ -51,6 +50,8 @@ class WebSocketLimits(NamedTuple):
 
 DEFAULT_LIMITS = WebSocketLimits()
 
+_POSITIVE: Final = frozenset(("max_queue_len", "max_received_len"))
+
 WEBSOCKET_BYTES: Final = 16_384
 RECEIVED_BYTES: Final = 384
 """Memory of a WebSocket and of a message that waits for the program, beside the bytes of its text;
@@ -77,16 +78,17 @@ def frame_rules(limits: WebSocketLimits, allows_rsv1: bool) -> FrameRules:
 
 def check_websocket_limits(limits: WebSocketLimits) -> str | None:
     """What makes no sense in these limits, as a sentence; None if all does."""
-    for name in ("max_message_len", "max_small_fragments", "min_fragment_len"):
-        if getattr(limits, name) < 0:
-            return f"{name} is not below 0"
-    for name in ("max_queue_len", "max_received_len"):
-        if getattr(limits, name) < 1:
-            return f"{name} is at least 1"
-    for name in ("open_timeout", "ping_interval", "pong_timeout", "close_timeout"):
-        seconds = getattr(limits, name)
-        if isnan(seconds) or seconds <= 0:
-            return f"{name} is a number of seconds above 0"
+    values: dict[str, object] = limits._asdict()
+    for name, value in values.items():
+        is_length = type(WebSocketLimits._field_defaults[name]) is int
+        is_number = type(value) is int or (not is_length and type(value) is float)
+        minimum = 1 if name in _POSITIVE else 0
+        if not is_number or not isinstance(value, int | float):
+            return f"{name} is a {'whole ' if is_length else ''}number, not {value!r}"
+        if is_length and value < minimum:
+            return f"{name} is a whole number, {minimum} or more, not {value}"
+        if not is_length and not value > 0:
+            return f"{name} is a number of seconds above 0, not {value}"
     return None
 
 

@@ -67,6 +67,16 @@ class Backoff(NamedTuple):
 DEFAULT_BACKOFF = Backoff()
 
 
+def check_backoff(backoff: Backoff) -> str | None:
+    """What makes no sense in these delays, as a sentence; None if all does."""
+    values: dict[str, object] = backoff._asdict()
+    for name, value in values.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        if not is_number:
+            return f"{name} of a Backoff is a number, 0 or more, not {value!r}"
+    return None
+
+
 @final
 class Machine(Value):
     """What a stream knows of its connections.

@@ -117,7 +117,11 @@ class Client:
             proxy_tls=self._number_of(proxy_tls),
         )
         if server is not None:
-            server.attach(self)
+            try:
+                server.attach(self)
+            except BaseException:
+                self._loop.close()
+                raise
 
     # -- requests ----------------------------------------------------------------------------------
 

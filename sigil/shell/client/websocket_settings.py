@@ -4,11 +4,17 @@ Rules: what is wrong with an argument is raised at the call, with a sentence. It
 connections.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ...core.client.uri import Uri
-from ...core.client.websocket_limits import WebSocketLimits
-from ...core.client.websocket_retry import Backoff
+from ...core.client.websocket_handshake import UpgradeOffer, check_offer
+from ...core.client.websocket_limits import (
+    DEFAULT_LIMITS,
+    WebSocketLimits,
+    check_websocket_limits,
+)
+from ...core.client.websocket_retry import DEFAULT_BACKOFF, Backoff, check_backoff
 from ...core.http.headers import Pairs
 from ...core.websocket.fragments import Message
 from ...core.websocket.frames import is_close_code
@@ -32,6 +38,71 @@ class WebSocketSettings(NamedTuple):
     limits: WebSocketLimits
     options: dict[str, Any]
     """Fields of `RequestOptions`."""
+
+
+def checked_texts(what: str, texts: object) -> tuple[str, ...]:
+    """A str, or the items of an iterable of str; TypeError or ValueError for what cannot be sent.
+
+    `checked_texts("topics", "news") == ("news",)`.
+    """
+    if isinstance(texts, str):
+        texts = (texts,)
+    if not isinstance(texts, Iterable) or isinstance(texts, bytes | bytearray | memoryview):
+        raise TypeError(f"{what} are an iterable of str, not {type(texts).__name__}")
+    return tuple([checked_text(f"each of {what}", text) for text in texts])
+
+
+def checked_text(what: str, text: object) -> str:
+    """A str; TypeError for what is none, ValueError for one that is no Unicode text."""
+    if not isinstance(text, str):
+        raise TypeError(f"{what} is a str, not {type(text).__name__}")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError(f"{what} cannot be sent, since it has half of a surrogate pair: {text!r}")
+    return text
+
+
+def checked_history(history: object) -> int | None:
+    """How many messages of before are asked for, None for none; ValueError for what is no number of
+    messages.
+    """
+    if history is None or (isinstance(history, int) and type(history) is int and history >= 0):
+        return history
+    raise ValueError(f"history is a whole number from 0, not {history!r}")
+
+
+def checked_backoff(backoff: object) -> Backoff:
+    """The delays between attempts, the default ones for None; TypeError or ValueError for what
+    makes no sense.
+    """
+    if backoff is None:
+        return DEFAULT_BACKOFF
+    if not isinstance(backoff, Backoff):
+        raise TypeError(f"backoff is a Backoff, not {backoff!r}")
+    problem = check_backoff(backoff)
+    if problem is not None:
+        raise ValueError(problem)
+    return backoff
+
+
+def checked_limits(limits: object) -> WebSocketLimits:
+    """The limits of a WebSocket, the default ones for None; TypeError or ValueError for what makes
+    no sense.
+    """
+    if limits is None:
+        return DEFAULT_LIMITS
+    if not isinstance(limits, WebSocketLimits):
+        raise TypeError(f"limits is a WebSocketLimits, not {limits!r}")
+    problem = check_websocket_limits(limits)
+    if problem is not None:
+        raise ValueError(problem)
+    return limits
+
+
+def check_handshake(protocols: tuple[str, ...], origin: str | None, fields: Pairs) -> None:
+    """ValueError for a handshake that cannot be sent."""
+    problem = check_offer(UpgradeOffer("", protocols, offers_deflate=True), origin, fields)
+    if problem is not None:
+        raise ValueError(problem)
 
 
 def checked_message(data: object) -> Message:

@@ -7,17 +7,20 @@ does not know what becomes of it: `websocket` does.
 from collections.abc import Iterable, Sequence
 
 from ...core.client.limits import Timeouts
-from ...core.client.websocket_handshake import UpgradeOffer, check_offer
-from ...core.client.websocket_limits import (
-    DEFAULT_LIMITS,
-    WebSocketLimits,
-    check_websocket_limits,
-)
-from ...core.client.websocket_retry import DEFAULT_BACKOFF, Backoff
+from ...core.client.websocket_limits import WebSocketLimits
+from ...core.client.websocket_retry import Backoff
 from .client import Client
 from .settings import HeadersLike, checked_headers, parse_uri
 from .websocket import NO_CALLBACKS, WebSocket, WebSocketCallbacks
-from .websocket_settings import WebSocketSettings
+from .websocket_settings import (
+    WebSocketSettings,
+    check_handshake,
+    checked_backoff,
+    checked_history,
+    checked_limits,
+    checked_text,
+    checked_texts,
+)
 
 SCHEMES = ("ws", "wss", "http", "https")
 NO_TIMEOUTS = Timeouts(None, None, None, None, None, None, None)
@@ -31,7 +34,7 @@ def ws_connect(
     headers: HeadersLike = (),
     after: str | None = None,
     *,
-    topics: Iterable[str] = (),
+    topics: str | Iterable[str] = (),
     history: int | None = None,
     reconnect: bool = True,
     compress: bool = True,
@@ -60,20 +63,17 @@ def ws_connect(
     uri = parse_uri(url)
     if uri.scheme not in SCHEMES:
         raise ValueError(f"a WebSocket is at ws or wss, not at {uri.scheme}")
-    topics, fields = tuple(topics), checked_headers(headers)
-    offered = (protocols,) if isinstance(protocols, str) else tuple(protocols)
-    problem = check_offer(UpgradeOffer("", offered, compress), origin, fields)
-    limits = DEFAULT_LIMITS if limits is None else limits
-    problem = problem or check_websocket_limits(limits)
-    if after is None and (topics or history is not None):
+    offered, fields = checked_texts("protocols", protocols), checked_headers(headers)
+    names, history = checked_texts("topics", topics), checked_history(history)
+    for name, text in (("origin", origin), ("after", after)):
+        if text is not None:
+            checked_text(name, text)
+    check_handshake(offered, origin, fields)
+    limits, backoff = checked_limits(limits), checked_backoff(backoff)
+    callbacks = _checked_callbacks(callbacks)
+    owns_client, client = client is None, _checked_client(client)
+    if after is None and (names or history is not None):
         after = ""
-    if history is not None and (type(history) is not int or history < 0):
-        problem = problem or f"history is a whole number from 0, not {history!r}"
-    if problem is not None:
-        raise ValueError(problem)
-    owns_client = client is None
-    if client is None:
-        client = Client()
     settings = WebSocketSettings(
         uri=uri,
         protocols=offered,
@@ -81,17 +81,40 @@ def ws_connect(
         headers=fields,
         is_stream=after is not None,
         after=after or None,
-        topics=topics,
+        topics=names,
         history=history,
         reconnects=reconnect,
         compresses=compress,
-        backoff=DEFAULT_BACKOFF if backoff is None else backoff,
+        backoff=backoff,
         limits=limits,
-        options={
-            "timeouts": NO_TIMEOUTS,
-            "follow_redirects": False,
-            "retries": 0,
-            **client.route(proxy, proxy_verify, verify, ssl_context),
-        },
+        options={"timeouts": NO_TIMEOUTS, "follow_redirects": False, "retries": 0},
     )
-    return WebSocket(settings, client, callbacks or NO_CALLBACKS, owns_client)
+    try:
+        way = client.route(proxy, proxy_verify, verify, ssl_context)
+    except BaseException:
+        if owns_client:
+            client.close()
+        raise
+    settings = settings._replace(options={**settings.options, **way})
+    return WebSocket(settings, client, callbacks, owns_client)
+
+
+def _checked_callbacks(callbacks: object) -> WebSocketCallbacks:
+    """The callbacks of a program; TypeError for what are none."""
+    if callbacks is None:
+        return NO_CALLBACKS
+    if not isinstance(callbacks, WebSocketCallbacks):
+        raise TypeError(f"callbacks is a WebSocketCallbacks, not {type(callbacks).__name__}")
+    for name, function in callbacks._asdict().items():
+        if function is not None and not callable(function):
+            raise TypeError(f"the callback {name} is a function, not {type(function).__name__}")
+    return callbacks
+
+
+def _checked_client(client: object) -> Client:
+    """The client of a program, or one for this WebSocket alone; TypeError for what is none."""
+    if client is None:
+        return Client()
+    if not isinstance(client, Client):
+        raise TypeError(f"client is a Client, not {type(client).__name__}")
+    return client

@@ -27,11 +27,15 @@ def test_limits_that_make_sense(limits: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("limits", "problem"),
     [
-        ({"max_message_len": -1}, "max_message_len is not below 0"),
-        ({"max_queue_len": 0}, "max_queue_len is at least 1"),
-        ({"max_received_len": 0}, "max_received_len is at least 1"),
-        ({"open_timeout": 0}, "open_timeout is a number of seconds above 0"),
-        ({"close_timeout": nan}, "close_timeout is a number of seconds above 0"),
+        ({"max_message_len": -1}, "max_message_len is a whole number, 0 or more, not -1"),
+        ({"max_queue_len": 0}, "max_queue_len is a whole number, 1 or more, not 0"),
+        ({"max_received_len": 0}, "max_received_len is a whole number, 1 or more, not 0"),
+        ({"open_timeout": 0}, "open_timeout is a number of seconds above 0, not 0"),
+        ({"close_timeout": nan}, "close_timeout is a number of seconds above 0, not nan"),
+        ({"max_message_len": "1"}, "max_message_len is a whole number, not '1'"),
+        ({"max_message_len": 1.5}, "max_message_len is a whole number, not 1.5"),
+        ({"ping_interval": None}, "ping_interval is a number, not None"),
+        ({"pong_timeout": True}, "pong_timeout is a number, not True"),
     ],
 )
 def test_limits_that_make_no_sense(limits: dict[str, Any], problem: str) -> None:

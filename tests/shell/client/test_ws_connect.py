@@ -2,19 +2,24 @@
 of a server is a typed error with a sentence.
 """
 
+from math import nan
 from typing import Any
 
 import pytest
 
 from sigil.client import (
+    Backoff,
+    Client,
     ConnectError,
     ConnectionClosed,
     ProtocolError,
+    WebSocketCallbacks,
     WebSocketLimits,
     WebSocketRefused,
     WebSocketTimeout,
     ws_connect,
 )
+from tests.support.descriptors import count_descriptors
 from tests.support.websocket_servers import Line, scripted, websockets_server
 
 URL = "ws://127.0.0.1:1/"
@@ -31,14 +36,56 @@ URL = "ws://127.0.0.1:1/"
         ({"headers": 5}, TypeError, "headers are a mapping or pairs"),
         ({"origin": "a\n"}, ValueError, "character that cannot be sent"),
         ({"history": -1}, ValueError, "history is a whole number from 0, not -1"),
-        ({"limits": WebSocketLimits(max_queue_len=0)}, ValueError, "max_queue_len is at least 1"),
+        (
+            {"limits": WebSocketLimits(max_queue_len=0)},
+            ValueError,
+            "max_queue_len is a whole number",
+        ),
+        ({"limits": 5}, TypeError, "limits is a WebSocketLimits, not 5"),
+        ({"protocols": [b"a"]}, TypeError, "each of protocols is a str, not bytes"),
+        ({"protocols": 1}, TypeError, "protocols are an iterable of str, not int"),
+        ({"origin": 1}, TypeError, "origin is a str, not int"),
+        ({"after": 7}, TypeError, "after is a str, not int"),
+        ({"after": "\ud800"}, ValueError, "half of a surrogate pair"),
+        ({"topics": b"ab"}, TypeError, "topics are an iterable of str, not bytes"),
+        ({"topics": None}, TypeError, "topics are an iterable of str, not NoneType"),
+        ({"topics": ["a", 1]}, TypeError, "each of topics is a str, not int"),
+        ({"topics": ["\ud800"]}, ValueError, "half of a surrogate pair"),
+        ({"backoff": 1}, TypeError, "backoff is a Backoff, not 1"),
+        ({"backoff": Backoff(first=-1)}, ValueError, "first of a Backoff is a number, 0 or more"),
+        ({"backoff": Backoff(steady=nan)}, ValueError, "steady of a Backoff is a number"),
+        ({"callbacks": 1}, TypeError, "callbacks is a WebSocketCallbacks, not int"),
+        (
+            {"callbacks": WebSocketCallbacks(message=1)},  # type: ignore[arg-type]
+            TypeError,
+            "the callback message is a function, not int",
+        ),
+        ({"client": 1}, TypeError, "client is a Client, not int"),
+        ({"verify": 1}, TypeError, "verify is True, False or an SSLContext"),
+        ({"proxy": 1}, TypeError, "a proxy is a str, not int"),
     ],
 )
 def test_wrong_arguments_are_refused_at_the_call(
     arguments: dict[str, Any], error: type[Exception], sentence: str
 ) -> None:
-    with pytest.raises(error, match=sentence):
+    descriptors = count_descriptors()
+    with pytest.raises(error, match=sentence) as raised:
         ws_connect(**{"url": URL, **arguments})
+    assert count_descriptors() == descriptors, raised  # whatever the traceback holds
+
+
+def test_one_topic_is_a_topic_and_not_its_letters() -> None:
+    targets: list[str] = []
+
+    def script(line: Line) -> None:
+        targets.append(line.target)
+        line.accept()
+
+    with scripted(script) as url, Client() as client:
+        ws = ws_connect(url, topics="news", client=client, reconnect=False)
+        while not ws.is_over:
+            client.tick(1.0)
+    assert targets == ["/?topic=news&after=&sigil-heartbeats"]
 
 
 def answering(text: bytes) -> Any:
