@@ -261,6 +261,13 @@ def test_the_program_may_answer_when_it_is_asked(body: bytes, then: Then) -> Non
     assert sent(effects).startswith(b"HTTP/1.1 401") and last_send(effects) is then
 
 
+def test_who_has_sent_its_body_already_is_not_told_to_go_on() -> None:
+    dialogue = Dialogue()
+    dialogue.received(HEAD + b"Expect: 100-continue\r\n\r\n0123456789")
+    effects = dialogue.advance(HandlerReturned(FIRST, (Response.error(401),)))
+    assert sent(effects).startswith(b"HTTP/1.1 401") and last_send(effects) is Then.KEEP
+
+
 def test_a_program_that_fails_when_it_is_asked_is_a_500() -> None:
     dialogue = Dialogue()
     dialogue.received(PUT)

@@ -5,12 +5,14 @@ from math import inf
 import pytest
 
 from sigil.core.connection.client import Client, with_outgoing
+from sigil.core.connection.context import context
 from sigil.core.connection.outgoing import ReadLag, with_watch
 from sigil.core.connection.read_lag import (
     LOOK_SECONDS,
     after_look,
     is_asked_about,
     look_deadline,
+    read_lag_after,
     read_len,
     read_rate_deadline,
 )
@@ -94,6 +96,15 @@ def test_the_kernel_is_asked_again_after_a_while(limits: Limits, seconds: float)
     assert look_deadline(behind(LAG), limits) == 10.0 + seconds
     assert look_deadline(after_look(behind(LAG), 7, now=12.0), limits) == 12.0 + seconds
     assert look_deadline(client_of(asked(GET)), limits) == inf
+
+
+@pytest.mark.parametrize(("bytes_out", "since"), [(1_999, 10.0), (2_000, 20.0), (2_001, 20.0)])
+def test_who_is_behind_again_has_all_its_time_once_it_took_all_of_before(
+    bytes_out: int, since: float
+) -> None:
+    caught_up = LAG.replace(caught_up_at=20.0, caught_up_at_bytes=2_000)
+    again = read_lag_after(caught_up, True, bytes_out, context(now=20.0))
+    assert again is not None and again.since == since
 
 
 def test_nobody_asks_about_who_is_sent_what_is_live() -> None:
