@@ -112,21 +112,29 @@ def send_keep_alive(client: Client, context: Context) -> Step:
     others is nothing that it has missed.
     """
     subscriber, ring = subscriber_of(client), context.broadcast.ring
-    client = client.replace(waiting_since=context.now)
-    if subscriber.close_state is not CloseState.OPEN:
-        return client, []
     data = KEEP_ALIVE_COMMENT
     if subscriber.cursor is None and not subscriber.queue:
         data = encode_id(position_at(ring, ring.head_number))
+    return _queue_heartbeat(client, data, context)
+
+
+def _queue_heartbeat(client: Client, data: bytes, context: Context) -> Step:
+    """Queue something that is no event, unless the stream is about to end."""
+    subscriber = subscriber_of(client)
+    client = client.replace(waiting_since=context.now)
+    if subscriber.close_state is not CloseState.OPEN:
+        return client, []
     queue = append_frames(subscriber.queue, data)
     queued_len = subscriber.queued_len + len(data)
     return with_subscriber(client, subscriber.replace(queue=queue, queued_len=queued_len)), []
 
 
 def event_stream_half_closed(client: Client, event: HalfClosed, context: Context) -> Step:
-    """The peer will send no more, and may still read; most have left, and a byte shows it."""
+    """The peer will send no more, and may still read; most have left, and a byte shows it. It is no
+    position: the kernel may not have taken the head, and by then the client has another one.
+    """
     incoming = client.incoming.replace(peer_half_closed=True)
-    return send_keep_alive(with_incoming(client, incoming), context)
+    return _queue_heartbeat(with_incoming(client, incoming), KEEP_ALIVE_COMMENT, context)
 
 
 def stop_event_stream(client: Client, reason: CloseReason, context: Context) -> Step:

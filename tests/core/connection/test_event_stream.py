@@ -433,7 +433,7 @@ def test_what_a_listener_says_is_thrown_away() -> None:
 
 def test_a_listener_that_will_say_no_more_may_still_listen() -> None:
     server, effects = advance_by(listening(), HalfClosed(CONN), FLUSH)
-    assert bytes_to(CONN, effects) == b"id: 0-0\n\n"
+    assert bytes_to(CONN, effects) == b":\n\n"
     _, effects = advance_by(server, told("a"), FLUSH)
     assert bytes_to(CONN, effects) == b"id: 0-1\ndata: a\n\n"
 

@@ -370,9 +370,11 @@ def test_who_skips_and_has_read_nothing_is_sent_first_what_was_retained_when_it_
     assert found == sorted(found) and -1 not in found
 
 
+@pytest.mark.parametrize("half_closes", [False, True])
+@pytest.mark.parametrize("retained", [0, 3])
 @pytest.mark.parametrize("is_websocket", [False, True])
 def test_who_skips_and_has_read_nothing_is_told_positions_that_never_go_back(
-    is_websocket: bool,
+    is_websocket: bool, retained: int, half_closes: bool
 ) -> None:
     def skipping(request: Request) -> Response:
         if request.is_upgrade:
@@ -382,12 +384,13 @@ def test_who_skips_and_has_read_nothing_is_told_positions_that_never_go_back(
     def welcome(server: MemoryServer, conn: Conn, request: Request) -> None:
         server.send(conn, "welcome")
 
-    limits = Limits(max_ws_send_frame_cnt=4)
+    limits = Limits(max_ws_send_frame_cnt=4, max_rounds_per_tick=1)
     client = Client(skipping, callbacks=Callbacks(ws_open=welcome), limits=limits)
     server, connection = client.server, client.connect(window_len=1)
     for number in range(3):
-        server.broadcast(f"kept {number}", topic=f"{number}", retain=True)
-    connection.send(UPGRADE if is_websocket else GET)
+        server.broadcast(f"kept {number}", topic=f"{number}", retain=number < retained)
+    connection.wire.arrived += UPGRADE if is_websocket else GET
+    connection.wire.has_half_closed = half_closes and not is_websocket
     client.run_until_idle()  # it has not even taken the head of its answer
     for number in range(8):
         server.broadcast(f"live {number}", topic="a", retain=number == 1)
@@ -400,4 +403,4 @@ def test_who_skips_and_has_read_nothing_is_told_positions_that_never_go_back(
     )
     positions = [(int(number), int(start or number)) for number, start in told]
     assert positions == sorted(positions) and positions[-1][0] >= 7
-    assert b"kept 2" in received and b"live 1" in received
+    assert (b"kept 2" in received) is bool(retained) and b"live 1" in received
