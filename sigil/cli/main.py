@@ -228,6 +228,7 @@ def _status_of(settings: Settings, command: Callable[[], int]) -> int:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line `words` (None: this process's own); its exit status."""
+    replace_closed("stdout", "stderr")
     given = list(sys.argv[1:] if words is None else words)
     if given[:1] in (["get"], ["ws"], ["top"]):
         return run_client(given[0], given[1:])
@@ -237,8 +238,19 @@ def main(words: Sequence[str] | None = None) -> int:
     return _status_of(settings, partial(COMMANDS[settings.command], settings))
 
 
+def replace_closed(*names: str) -> None:
+    """Open standard streams that were closed when this process began, which has them as None, with
+    nothing in them: no socket is to have their descriptors.
+    """
+    for name in names:
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w"))
+
+
 def run_client(name: str, words: Sequence[str]) -> int:
     """Run a command that is a client; its exit status."""
+    replace_closed("stdin")
     if name == "top":
         from sigil.apps.top import watch
         from sigil.cli.top import top_parser
@@ -259,6 +271,7 @@ def main_of_child() -> int:
     """Run a process that serves for a parent; its exit status."""
     from sigil.cli.children import accept_inheritance
 
+    replace_closed("stdin", "stdout", "stderr")
     settings, parent = accept_inheritance(sys.argv)
     return _status_of(settings, partial(serve_for, parent, settings))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import APP, PATIENCE_SECONDS, run, running
+from tests.support.command import APP, PATIENCE_SECONDS, command, run, running
 from tests.tools import need, needs
 
 
@@ -268,3 +268,12 @@ def test_a_descriptor_that_is_no_socket_ends_with_4(
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1)
     assert done.stderr.startswith(f"sigil: error: cannot listen: {complaint}")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_that_are_closed_stop_nobody_and_are_no_sockets(closed: str) -> None:
+    words = ["sh", "-c", f'exec "$@" {closed}', "sh", *command("stream", "--port", "0")]
+    ended = subprocess.run(
+        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
