@@ -120,6 +120,7 @@ class Parent:
         signal.set_wakeup_fd(self._waking.fileno(), warn_on_full_buffer=False)
         for number in (*OF_TERMINAL, signal.SIGTERM):
             signal.signal(number, self._on_signal)
+        os.register_at_fork(after_in_child=_forget_signals)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_TERMINAL)
         threading.Thread(target=self._attend, name="sigil: parent", daemon=True).start()
 
@@ -214,6 +215,16 @@ def accept_inheritance(arguments: list[str]) -> tuple[Settings, Parent]:
     channel.set_inheritable(False)
     settings = settings_from(fields)
     return settings, Parent(channel, settings.timeout_graceful_shutdown)
+
+
+def _forget_signals() -> None:
+    """Leave signals alone, in a process that the application has forked: none is the server's, and
+    no byte that they write is for it.
+    """
+    signal.set_wakeup_fd(-1)
+    for number in (*OF_TERMINAL, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # -- the parent ------------------------------------------------------------------------------------

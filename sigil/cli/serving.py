@@ -10,6 +10,7 @@ it is asynchronous. It does not know how it came to the sockets.
 """
 
 import logging
+import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ from sigil.cli.interfaces import chosen_interface, handler_of, is_asynchronous
 from sigil.cli.listening import Listeners, Place, place_of
 from sigil.cli.recording import recorded
 from sigil.cli.settings import Settings
+from sigil.shell.loop.signals import signal_forked
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -77,8 +79,13 @@ def stop_on_signals(stop: Callable[[], object]) -> None:
     """
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        stop()
+        if os.getpid() == process:
+            stop()
+        else:
+            signal_forked(number, before[number])
 
+    process = os.getpid()
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in STOPPING}
     for number in STOPPING:
         signal.signal(number, on_signal)
 

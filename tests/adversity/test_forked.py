@@ -10,6 +10,8 @@ socket is shut down.
 
 import multiprocessing
 import os
+import select
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -216,3 +218,23 @@ def test_a_child_that_leaves_a_handler_by_an_exception_ends_nobody() -> None:
         pump(server, lambda: socket_.messages == [b"still here"], socket_)
         assert client.answers()[0].text == "parent"
     end(server)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_a_child_does_to_it_what_it_did_before_the_server_was(number: int) -> None:
+    """`Process.terminate()`, say: it is not the server's to be stopped by."""
+    with ticking(app) as server, server.stop_on_signals():
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                os.write(writing, b"!")  # one that comes before is lost: Python forgets it
+                select.select([], [], [], PATIENCE)
+                os._exit(1)
+            except KeyboardInterrupt:
+                os._exit(2)
+        with open(reading, "rb", 0) as ready, open(writing, "wb"):
+            assert ready.read(1) == b"!"
+        os.kill(child, number)
+        assert os.waitpid(child, 0)[1] in (signal.SIGTERM, 2 << 8)
+        assert ask(server, GET).status == 200

@@ -36,6 +36,8 @@ def app(request: Request):
         return deferred
     if request.path == "/stuck":
         threading.Event().wait()
+    if request.path == "/child":
+        return Response.text(str(status_of_child()))
     if request.path == "/blocked":
         return Response.text(str(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
     return Response.text(str(os.getpid()))
@@ -44,6 +46,17 @@ def wait(deferred):
     while not os.path.exists("go"):
         threading.Event().wait(0.01)
     deferred.resolve(Response.text("slow"))
+
+def status_of_child():
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writing, b"!")
+        threading.Event().wait(60)
+        os._exit(0)
+    os.read(reading, 1)
+    os.kill(child, signal.SIGTERM)
+    return os.waitpid(child, 0)[1]
 
 server = make_http_server(app, port=0)
 
@@ -214,6 +227,14 @@ def test_what_is_under_way_is_answered_when_all_are_to_end(place: Path, number: 
         assert server.ended().status == 0
         with pytest.raises(ConnectionRefusedError):
             Client(server.port)
+
+
+def test_a_signal_to_a_child_of_a_worker_ends_it_and_not_the_worker(place: Path) -> None:
+    with serving(place) as workers:
+        workers.wait_for_workers(2)
+        assert workers.running.get("/child") == (200, str(int(signal.SIGTERM)))
+        assert workers.end().status == 0
+    assert "sigil.server: listening" not in workers.log.partition("/child")[2]
 
 
 def test_a_second_signal_ends_all_at_once(place: Path) -> None:

@@ -9,14 +9,17 @@ Nor can a signal handler stop user code that blocks, but by raising: so does the
 such code is what keeps the server from stopping.
 
 Rules: handlers are installed in the main thread only (the interpreter knows no other), and what was
-there before comes back. It does not know what stopping is.
+there before comes back. A process that user code has forked has what was there before, too: whoever
+ends it does not mean the server. It does not know what stopping is.
 """
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from ..program.tracebacks import SecondSignal
 
@@ -38,6 +41,12 @@ def is_host_loop(frame: FrameType | None) -> bool:
     return frame is not None and f"{frame.f_globals.get('__name__')}.".startswith(LOOPS)
 
 
+def signal_forked(number: int, before: Any) -> None:
+    """Have a signal do what it did `before`, since it has come to a process that was forked."""
+    signal.signal(number, signal.SIG_DFL if before is None else before)
+    signal.raise_signal(number)
+
+
 @contextmanager
 def stopping_on_signals(
     stop: Callable[[], object], is_held_up: Callable[[FrameType | None], bool]
@@ -52,9 +61,13 @@ def stopping_on_signals(
         return
     is_second = is_over = False
     interrupted: FrameType | None = None
+    process = os.getpid()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         nonlocal is_second, interrupted
+        if os.getpid() != process:
+            signal_forked(number, before[number])
+            return
         was_second, is_second = is_second, True
         outer, interrupted = interrupted, interrupted or frame  # this may interrupt itself
         try:
@@ -65,7 +78,7 @@ def stopping_on_signals(
         if must_raise:
             raise SecondSignal
 
-    before = {number: signal.signal(number, on_signal) for number in STOPPING}
+    before: dict[int, Any] = {number: signal.signal(number, on_signal) for number in STOPPING}
     try:
         yield
     finally:
