@@ -4,8 +4,9 @@ Theory: a loop with callbacks for descriptors and for times is a host as soon as
 descriptor, and can call once in so many seconds. `CallbackHost` is the rest of it, and each such
 loop is a class of a few lines.
 
-Rules: a server listens when it is attached, and is ticked until it has ended. Whatever leaves a
-tick ends the server, and is raised where the loop has called. It does not know any loop.
+Rules: a server listens when it is attached, and is ticked until it has ended; nothing else drives
+it meanwhile. Whatever leaves a tick ends the server, and is raised where the loop has called. It
+does not know any loop.
 """
 
 import time
@@ -13,6 +14,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from math import ceil
 from typing import Protocol
+
+from sigil import HttpServer
 
 
 class Hosted(Protocol):
@@ -32,12 +35,27 @@ class Hosted(Protocol):
         """When a tick is needed though nothing is ready, on `time.monotonic()`; None if never."""
 
 
-def begin(hosted: Hosted) -> int:
-    """The descriptor of a server, which listens from now on; OSError if it cannot."""
-    listen = getattr(hosted, "listen", None)
-    if listen is not None and not is_running(hosted):
-        listen()
-    return hosted.fileno()
+def begin(hosted: Hosted, name: str = "serve") -> int:
+    """The descriptor of a server, which listens from now on, and belongs to this loop until
+    `let_go`; OSError if it cannot, RuntimeError, for whoever has called `name`, if it is driven by
+    something else.
+    """
+    if isinstance(hosted, HttpServer):
+        hosted._begin_serving(name)
+    try:
+        listen = getattr(hosted, "listen", None)
+        if listen is not None and not is_running(hosted):
+            listen()
+        return hosted.fileno()
+    except BaseException:
+        let_go(hosted)
+        raise
+
+
+def let_go(hosted: Hosted) -> None:
+    """Whatever wants to may drive a server from now on."""
+    if isinstance(hosted, HttpServer):
+        hosted._end_serving()
 
 
 def is_running(hosted: Hosted) -> bool:
@@ -66,9 +84,15 @@ def begin_end(hosted: Hosted, grace: float = 0.0) -> None:
 
 
 def end_now(hosted: Hosted) -> None:
-    """End a server at once, or close a client, and return when that is done."""
-    if not is_running(hosted):
-        return
+    """End a server at once, or close a client, and let go of it when that is done."""
+    try:
+        if is_running(hosted):
+            _end(hosted)
+    finally:
+        let_go(hosted)
+
+
+def _end(hosted: Hosted) -> None:
     stop = getattr(hosted, "stop", None)
     if stop is None:
         getattr(hosted, "close", bool)()
@@ -90,7 +114,13 @@ class CallbackHost(ABC):
         self.hosted = hosted
         self.is_attached = True
         self._on_end = on_end
-        self._watch(begin(hosted))
+        self._is_ticking = self._is_held = self._has_to_end = False
+        self._descriptor = begin(hosted, "attach")
+        try:
+            self._watch(self._descriptor)
+        except BaseException:
+            end_now(hosted)
+            raise
         _ATTACHED.add(self)
         self.tick()
 
@@ -109,16 +139,39 @@ class CallbackHost(ABC):
         """
 
     def tick(self, *_: object) -> None:
-        """Tick once; for the loop."""
+        """Tick once; for the loop, which a handler may run, to show a dialog, say: then all wait
+        until it returns, and so does the end of the loop.
+        """
         if not self.is_attached:
             return
+        if self._is_ticking:
+            self._is_held = True
+            self._unwatch()  # it would be called again and again
+            return
         try:
-            self.hosted.tick(0.0)
+            self._tick_once()
         except BaseException:
             self.detach()
             end_now(self.hosted)
             raise
+        if self._has_to_end:
+            end_now(self.hosted)
+        elif self.is_attached:
+            self._go_on()
+
+    def _tick_once(self) -> None:
+        self._is_ticking = True
+        try:
+            self.hosted.tick(0.0)
+        finally:
+            self._is_ticking = False
+
+    def _go_on(self) -> None:
+        """Have the next tick called, or end, behind a tick."""
         if is_running(self.hosted):
+            if self._is_held:
+                self._is_held = False
+                self._watch(self._descriptor)
             self._call_in(seconds_left(self.hosted))
             return
         self.detach()
@@ -131,9 +184,12 @@ class CallbackHost(ABC):
             self.is_attached = False
             _ATTACHED.discard(self)
             self._unwatch()
+            let_go(self.hosted)
 
     def end(self, *_: object) -> None:
         """End the server at once, since the loop ends."""
         if self.is_attached:
             self.detach()
-            end_now(self.hosted)
+            self._has_to_end = self._is_ticking  # a handler has ended the loop
+            if not self._is_ticking:
+                end_now(self.hosted)

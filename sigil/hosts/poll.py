@@ -11,16 +11,20 @@ Rules: whatever leaves a tick ends all of them, and is raised. It does not know 
 
 import select
 
-from .hosting import Hosted, begin, end_now, is_running, milliseconds, seconds_left
+from .hosting import Hosted, begin, end_now, is_running, let_go, milliseconds, seconds_left
 
 
 def serve(*hosted: Hosted) -> None:
-    """Serve until all of these have ended; they listen from now on. OSError if one cannot."""
+    """Serve until all of these have ended; they listen from now on. OSError if one cannot, which
+    ends the others; RuntimeError if something else drives one.
+    """
     poll = select.poll()
-    descriptors = {begin(each): each for each in hosted}
-    for descriptor in descriptors:
-        poll.register(descriptor, select.POLLIN)
+    descriptors: dict[int, Hosted] = {}
     try:
+        for each in hosted:
+            descriptor = begin(each)
+            descriptors[descriptor] = each
+            poll.register(descriptor, select.POLLIN)
         while descriptors:
             left = [seconds_left(each) for each in descriptors.values()]
             waits = [seconds for seconds in left if seconds is not None]
@@ -30,7 +34,7 @@ def serve(*hosted: Hosted) -> None:
                     each.tick(0.0)
                 if not is_running(each):
                     poll.unregister(descriptor)
-                    del descriptors[descriptor]
+                    let_go(descriptors.pop(descriptor))
     finally:
         for each in descriptors.values():
             end_now(each)

@@ -22,11 +22,12 @@ from .hosting import Hosted, begin, end_now, is_running
 
 def frames(hosted: Hosted, fps: float = 60.0) -> Iterator[list[Any]]:
     """The events of pygame that have come since the last frame, once a frame; meanwhile the server
-    is ticked, which listens from now on. OSError if it cannot.
+    is ticked, which listens from now on. OSError if it cannot, RuntimeError if something else
+    drives it.
     """
     import pygame
 
-    begin(hosted)
+    begin(hosted, "frames")
     due_at = time.monotonic()
     try:
         while is_running(hosted):

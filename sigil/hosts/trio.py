@@ -19,7 +19,7 @@ from typing import Any
 
 from sigil import Deferred, HttpServer
 
-from .hosting import Hosted, begin, end_now, is_running, seconds_left
+from .hosting import Hosted, begin, end_now, is_running, let_go, seconds_left
 
 EXIT_EXCEPTIONS = (KeyboardInterrupt, SystemExit)
 CLOSING_SECONDS = 10.0
@@ -30,7 +30,7 @@ for at the end.
 
 async def serve(server: Hosted, *, task_status: Any = None) -> None:
     """Serve until the server has stopped, or the client was closed, or this is cancelled; OSError
-    if it cannot listen.
+    if it cannot listen, RuntimeError if something else drives it.
 
     `await nursery.start(serve, server)` returns when it listens.
     """
@@ -56,6 +56,7 @@ async def serve(server: Hosted, *, task_status: Any = None) -> None:
     finally:
         if isinstance(server, HttpServer):
             server._set_spawn(None)
+        let_go(server)
     if failure is not None:
         raise failure
 

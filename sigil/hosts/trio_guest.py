@@ -37,12 +37,12 @@ def run(
 ) -> Any:
     """What the trio function `main(*args)` returns, run as a guest of the server, which listens
     from now on; behind that the server has ended, for which it has `grace` seconds. OSError if it
-    cannot listen.
+    cannot listen, RuntimeError if something else drives it.
     """
     import trio
 
     guest = _Guest(server, grace)
-    begin(server)
+    begin(server, "run")
     trio.lowlevel.start_guest_run(
         guest.run, main, args, run_sync_soon_threadsafe=guest.call_soon, done_callback=guest.end
     )

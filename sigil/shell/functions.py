@@ -41,8 +41,8 @@ async def http_server_serve(server: Ticked) -> None:
     """Serve inside the running asyncio loop until `server.stop()`; cancelling this ends the server
     at once.
 
-    Handlers may be `async def`. OSError if the server cannot listen. No signal handlers are
-    installed.
+    Handlers may be `async def`. OSError if the server cannot listen, RuntimeError if something else
+    serves: another thread, or a loop of this one. No signal handlers are installed.
     """
     # here, since asyncio is a third of the memory of a program that has no other use for it
     from .hosts.asyncio_host import serve

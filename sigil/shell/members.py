@@ -111,7 +111,8 @@ class Hosting(Watched):
 
         A server that does not listen yet does so. It is stopped when this one is, with the same
         grace. TypeError for what cannot be ticked, ValueError for the server itself or one that it
-        is attached to, OSError if it cannot listen or be watched.
+        is attached to, OSError if it cannot listen or be watched, RuntimeError if something else
+        serves it.
         """
         self._require_this_thread("attach")
         if any(attached.member is member for attached in self._attached):
@@ -147,6 +148,7 @@ class Hosting(Watched):
 
     def _take_server(self, member: Stopping) -> None:
         """Have another server listen, and belong to the thread that ticks this one."""
+        member._require_unserved("attach")
         if not member.running:
             member.listen()
         if member._thread != self._thread:
@@ -157,8 +159,10 @@ class Hosting(Watched):
     def _remove(self, attached: Attached) -> None:
         self._attached = tuple(other for other in self._attached if other is not attached)
         attached.forget(self._poller)
-        if isinstance(attached.member, Stopping) and self._application.sources.spawn is not None:
-            attached.member._set_spawn(None)
+        if isinstance(attached.member, Stopping):
+            attached.member._hand_over(NO_THREAD)
+            if self._application.sources.spawn is not None:
+                attached.member._set_spawn(None)
 
     # -- a tick ------------------------------------------------------------------------------------
 
@@ -275,7 +279,6 @@ class Hosting(Watched):
             attached.resumes_at = 0.0
             if isinstance(attached.member, Stopping):
                 self._remove(attached)
-                attached.member._hand_over(NO_THREAD)
 
     # -- for hosts ---------------------------------------------------------------------------------
 

@@ -295,6 +295,28 @@ class Messaging(Questions):
                 f"{name}() was called from within tick(): a handler must return instead"
             )
 
+    def _require_unserved(self, name: str) -> None:
+        """RuntimeError while a tick is under way, or something serves until the server has
+        stopped: another thread, or a loop of this one.
+        """
+        self._require_no_tick(name)
+        if self._serving_thread != NO_THREAD:
+            raise RuntimeError(
+                f"{name}() was called while a loop of this thread serves: it is served already, "
+                "and ends by stop()"
+            )
+
+    def _begin_serving(self, name: str) -> None:
+        """This thread serves from now on, until `_end_serving`, and nothing else. For hosts of the
+        server; RuntimeError, which names what was called, if something else does.
+        """
+        self._require_unserved(name)
+        self._serving_thread = get_ident()
+
+    def _end_serving(self) -> None:
+        """Whoever wants to may serve. For hosts of the server."""
+        self._serving_thread = NO_THREAD
+
     def _is_served_elsewhere(self) -> bool:
         """True if another thread ticks, or will until the server has stopped."""
         thread = get_ident()

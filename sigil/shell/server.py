@@ -253,9 +253,9 @@ class HttpServer(Adopting):
         it and `stop()` it.
 
         With `reuse`, a server that this process serves from a thread on the same host and port is
-        stopped first. OSError if the server cannot listen; RuntimeError if it is running already.
+        stopped first. OSError if the server cannot listen; RuntimeError if something else serves.
         """
-        self._require_no_tick("serve_in_thread")
+        self._require_unserved("serve_in_thread")
         return ServerThread(self, reuse)
 
     def tick(self, timeout: float | None = 0.0) -> bool:

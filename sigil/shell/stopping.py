@@ -23,7 +23,6 @@ from .hosts.own_loop import OwnLoop
 from .loop.acceptor import Acceptor
 from .loop.engine import Engine
 from .loop.signals import is_host_loop, stopping_on_signals, waking_on_signals
-from .messaging import NO_THREAD
 from .program.body_sources import Spawn
 from .program.deferred import Deferred
 from .program.logs import write_text
@@ -142,9 +141,10 @@ class Stopping(Recorded):
 
     def start(self, *, grace: float = 5.0) -> None:
         """Serve until `stop`; in the main thread SIGINT and SIGTERM drain for up to `grace`
-        seconds, a second one stops at once. RuntimeError from within a tick.
+        seconds, a second one stops at once. RuntimeError from within a tick, and if something else
+        serves.
         """
-        self._require_no_tick("start")
+        self._require_unserved("start")
         with self.stop_on_signals(grace):
             self.server_loop()
 
@@ -162,13 +162,16 @@ class Stopping(Recorded):
         without listening.
 
         Coroutines of handlers, callbacks and streams are run by an asyncio loop that is made for
-        the first one. Whatever leaves this ends the server.  RuntimeError from within a tick, which
-        harms nothing.
+        the first one. Whatever leaves this ends the server.  RuntimeError from within a tick, and
+        if something else serves, which harms nothing.
         """
-        self._require_no_tick("server_loop")
+        self._begin_serving("server_loop")
+        self._serve_here()
+
+    def _serve_here(self) -> None:
+        """Tick until the server has stopped, which this thread has begun to serve."""
         loop = OwnLoop(self)
         try:
-            self._serving_thread = get_ident()
             while self.running:
                 if loop.has_begun:
                     loop.run()
@@ -179,7 +182,7 @@ class Stopping(Recorded):
             raise
         finally:
             loop.close()
-            self._serving_thread = NO_THREAD
+            self._end_serving()
 
     def stop(self, grace: float = 5.0) -> None:
         """Ask the server to end: no new connections, what is under way is answered for up to

@@ -280,9 +280,9 @@ def test_who_starts_a_thread_does_not_count_as_the_one_that_ticks() -> None:
 
         __slots__ = ()
 
-        def server_loop(self) -> None:
+        def _serve_here(self) -> None:
             assert may_begin.wait(PATIENCE)
-            super().server_loop()
+            super()._serve_here()
 
     server.__class__ = Late
     serving = server.serve_in_thread()

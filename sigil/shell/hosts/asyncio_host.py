@@ -162,8 +162,14 @@ async def run_and_deliver(awaitable: Awaitable[object], deferred: Deferred | Non
 
 
 async def serve(server: InLoop) -> None:
-    """Serve inside the running loop until the server has stopped, or until this is cancelled."""
-    await serve_with(AsyncioHost(server, asyncio.get_running_loop()))
+    """Serve inside the running loop until the server has stopped, or until this is cancelled;
+    RuntimeError if something else serves.
+    """
+    server._begin_serving("http_server_serve")
+    try:
+        await serve_with(AsyncioHost(server, asyncio.get_running_loop()))
+    finally:
+        server._end_serving()
 
 
 async def serve_with(host: AsyncioHost) -> None:

@@ -89,7 +89,7 @@ class ServerThread(Generic[ServerType]):
         """Serve until the server has stopped; runs in the thread."""
         try:
             self.server._hand_over(threading.get_ident())
-            self.server.server_loop()
+            self.server._serve_here()
         except BaseException as error:
             text = error_text("the server's thread ended", error)
             write_text(logging.getLogger(ERROR_LOG), logging.ERROR, text)

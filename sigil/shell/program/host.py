@@ -98,6 +98,12 @@ class InLoop(Protocol):
     def wake(self) -> None:
         """Make a tick that is waiting return."""
 
+    def _begin_serving(self, name: str) -> None:
+        """This thread serves, and nothing else; RuntimeError if something else does."""
+
+    def _end_serving(self) -> None:
+        """Whoever wants to may serve."""
+
     def _stop_now(self) -> None:
         """End the server within this call."""
 
@@ -119,8 +125,8 @@ class Ticked(InLoop, Protocol):
     def port(self) -> int:
         """The port that is listened on."""
 
-    def server_loop(self) -> None:
-        """Tick until the server has stopped."""
+    def _serve_here(self) -> None:
+        """Tick until the server has stopped, on the thread that it was handed over to."""
 
     def stop(self, grace: float) -> None:
         """Ask the server to end, within `grace` seconds."""
