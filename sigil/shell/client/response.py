@@ -27,6 +27,7 @@ from .stream import BodyStream
 _CHARSET: Final = re.compile(r""";\s*charset\s*=\s*"?([^\s";]+)""", re.IGNORECASE)
 
 
+TAKEN: Final = "the body was taken in pieces"
 _NOT_FOR_TEXT: Final = frozenset(
     ("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape")
 )
@@ -42,6 +43,22 @@ def codec_of(charset: str | None) -> str:
     except (LookupError, ValueError):
         return "utf-8"
     return name if is_for_text else "utf-8"
+
+
+def for_lines(pieces: Iterator[bytes], codec: str) -> tuple[Iterator[bytes], str]:
+    """The pieces of a text whose lines end with the byte 10, and its codec: UTF-8 in the place of
+    one that writes line ends otherwise, such as UTF-16.
+    """
+    if "\n".encode(codec) == b"\n":
+        return pieces, codec
+    return _in_utf8(pieces, codecs.getincrementaldecoder(codec)("replace")), "utf-8"
+
+
+def _in_utf8(pieces: Iterator[bytes], decoder: codecs.IncrementalDecoder) -> Iterator[bytes]:
+    """The pieces of a text in UTF-8."""
+    for piece in pieces:
+        yield decoder.decode(piece).encode()
+    yield decoder.decode(b"", final=True).encode()
 
 
 class Gathered:
@@ -141,7 +158,7 @@ class ClientResponse:
         if self._body is None:
             assert self._stream is not None
             if self._stream.was_asked:
-                raise RuntimeError("the body was taken in pieces")
+                raise RuntimeError(TAKEN)
             gathered = Gathered(self._stream.max_body_len)
             for piece in self.iter_bytes():
                 gathered.add(piece)
@@ -149,9 +166,11 @@ class ClientResponse:
         return self._body
 
     async def read(self) -> bytes:
-        """The body, decoded, under asyncio."""
+        """The body, decoded, under asyncio; RuntimeError for one that was taken in pieces."""
         if self._body is None:
             assert self._stream is not None
+            if self._stream.was_asked:
+                raise RuntimeError(TAKEN)
             gathered = Gathered(self._stream.max_body_len)
             async for piece in self:
                 gathered.add(piece)
@@ -203,10 +222,10 @@ class ClientResponse:
         """The lines of the body, as they come, without their ends, in the charset of the response;
         `ResponseTooLarge` for a longer one, since a server may send one that never ends.
         """
-        codec = codec_of(self.charset)
+        pieces, codec = for_lines(self.iter_bytes(), codec_of(self.charset))
         parts: list[bytes] = []
         length = 0
-        for piece in self.iter_bytes():
+        for piece in pieces:
             *ends, rest = piece.split(b"\n")
             for end in ends:
                 line = b"".join((*parts, end))
@@ -226,6 +245,7 @@ class ClientResponse:
             if self._body:
                 yield self._body
             return
+        self._stream.require_free()
         try:
             while piece := await self._stream.next_piece():
                 yield piece

@@ -148,9 +148,12 @@ class BodyStream:
             self.close()
 
     async def next_piece(self) -> bytes:
-        """The next piece, when it is there; empty at the end."""
+        """The next piece, when it is there; empty at the end. RuntimeError while somebody else
+        waits for it.
+        """
         from asyncio import get_running_loop
 
+        self.require_free()
         while True:
             piece = self._take()
             if piece:
@@ -160,6 +163,11 @@ class BodyStream:
                 return b""
             self._waiter = waiter = get_running_loop().create_future()
             await waiter
+
+    def require_free(self) -> None:
+        """RuntimeError while somebody waits for the next piece, which is for one."""
+        if self._waiter is not None and not self._waiter.done():
+            raise RuntimeError("somebody else waits for this body already")
 
     def let_go(self) -> None:
         """Want no more of it, unless somebody has begun to take it, who closes it."""
@@ -173,6 +181,11 @@ class BodyStream:
             self._feed.abandon(self._request, FailureKind.CANCELLED, "its body was not wanted")
         self._raw.clear()
         self.held_len = 0
+        if self._waiter is not None and not self._waiter.done():
+            from .errors import RequestCancelled
+
+            self._error = RequestCancelled("the response was closed while its body was waited for")
+            self._wake()
         close, self.when_closed = self.when_closed, None
         if close is not None:
             close()

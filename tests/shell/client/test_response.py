@@ -1,10 +1,13 @@
 """A response as a program reads it, whatever a server has made of it."""
 
+import asyncio
+import socket
+
 import pytest
 
-from sigil.client import Client, ResponseTooLarge, http_get
+from sigil.client import Client, RequestCancelled, ResponseTooLarge, http_get
 from sigil.shell.client.response import codec_of
-from tests.support.answering import answering, sends
+from tests.support.answering import answering, read_head, sends, stays
 from tests.support.servers import HOST
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -37,6 +40,50 @@ def test_lines_come_whole_and_one_that_does_not_end_is_refused() -> None:
         response = client.run(client.get(f"http://{HOST}:{port}/", stream=True))
         with pytest.raises(ResponseTooLarge, match="a line is longer than the 1000 bytes"):
             list(response.iter_lines(max_line_len=1_000))
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-16-be", "utf-32-le", "cp037", "shift_jis"])
+def test_lines_are_those_of_the_charset(charset: str) -> None:
+    head = HEAD + f"Content-Type: text/plain; charset={charset}\r\n\r\n".encode()
+    with answering(sends(head + "one\r\n\ntwo\n".encode(charset))) as port:
+        response = http_get(f"http://{HOST}:{port}/", stream=True)
+        assert list(response.iter_lines()) == ["one", "", "two"]
+
+
+def test_a_body_under_asyncio_is_taken_once() -> None:
+    async def main(url: str) -> None:
+        async with Client() as client:
+            response = await client.get(url, stream=True)
+            assert [piece async for piece in response] == [b"all"]
+            with pytest.raises(RuntimeError, match="the body was taken in pieces"):
+                await response.read()
+
+    with answering(sends(HEAD + b"Content-Length: 3\r\n\r\nall")) as port:
+        asyncio.run(main(f"http://{HOST}:{port}/"))
+
+
+def test_a_body_under_asyncio_is_waited_for_by_one_who_is_told_when_another_closes_it() -> None:
+    async def main(url: str) -> None:
+        async with Client() as client:
+            response = await client.get(url, stream=True)
+            reading = asyncio.ensure_future(response.read())
+            await asyncio.sleep(0)
+            with pytest.raises(RuntimeError, match="somebody else waits"):
+                await anext(aiter(response))
+            with pytest.raises(RuntimeError, match="the body was taken in pieces"):
+                await response.read()
+            assert not reading.done()
+            response.close()
+            with pytest.raises(RequestCancelled, match="closed while its body was waited for"):
+                await reading
+
+    def half(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.sendall(HEAD + b"Content-Length: 3\r\n\r\na")
+        stays(connection)
+
+    with answering(half) as port:
+        asyncio.run(main(f"http://{HOST}:{port}/"))
 
 
 def test_a_streamed_body_that_is_wanted_whole_is_bounded_all_the_same() -> None:
