@@ -35,11 +35,12 @@ def parse_proxy(text: str) -> Uri | Malformed:
     """The address of a proxy, as `[user:password@]host:port` with `http://`, `https://` or nothing
     before it; or what is wrong with it.
     """
-    uri = split_uri(text if "://" in text else f"http://{text}")
+    scheme, colon, _ = text.strip().partition("://")
+    if colon and scheme.lower() not in ("http", "https"):
+        return malformed(f"a proxy is http://host:port or https; {scheme[:20]!r} is not known")
+    uri = split_uri(text if colon else f"http://{text}")
     if isinstance(uri, Malformed):
         return malformed(uri.message.replace("the URL", "the proxy"))
-    if uri.scheme not in ("http", "https"):
-        return malformed(f"a proxy is http://host:port or https; {uri.scheme} is not known")
     return uri
 
 

@@ -11,6 +11,7 @@ default one. It does not know connections.
 """
 
 from base64 import b64encode
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple, final
 from urllib.parse import quote
@@ -219,7 +220,7 @@ def encode_connect(uri: Uri, user_agent: str, proxy_authorization: str = "") -> 
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-def add_query(uri: Uri, pairs: Pairs) -> Uri:
+def add_query(uri: Uri, pairs: Sequence[tuple[str | bytes, str | bytes]]) -> Uri:
     """The URI with these parameters behind those that it has."""
     if not pairs:
         return uri

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode
 
 from ...core.client.requests import CHUNKED
+from .text_pairs import text_pairs
 
 
 class Source(Protocol):
@@ -156,9 +157,7 @@ def make_body(body: object = None, json_value: object = None, form: object = Non
 
 def _form_body(form: object) -> Body:
     """A form, encoded as a query is."""
-    if not isinstance(form, Mapping) and not isinstance(form, list | tuple):
-        raise TypeError(f"a form is a mapping or pairs, not {type(form).__name__}")
-    text = urlencode(form if isinstance(form, Mapping) else list(form), doseq=True)
+    text = urlencode(text_pairs("the fields of a form", form))
     return Body(text.encode(), "application/x-www-form-urlencoded")
 
 

@@ -187,6 +187,8 @@ class Client:
         if it returns a `Deferred`, no more is read until that is resolved. `retry_after` waits and
         tries again where a 429 or 503 asks for that.
         """
+        if not isinstance(method, str):
+            raise TypeError(f"a method is a str, not {type(method).__name__}")
         if body is not None and data is not None:
             raise TypeError("body and data are two names of one thing")
         if on_body is not None and (stream or not callable(on_body)):

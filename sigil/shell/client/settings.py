@@ -34,6 +34,7 @@ from ...core.client.uri import DEFAULT_PORTS, Uri, split_uri
 from ...core.http.field_lines import is_field_value
 from ...core.http.headers import Headers, Pairs, to_pairs
 from ...core.parse_result import Malformed
+from .text_pairs import text_pairs
 
 HeadersLike: TypeAlias = Mapping[str, str] | Headers | Iterable[tuple[str, str]]
 ParamsLike: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
@@ -119,7 +120,7 @@ def checked_url(url: object, base: Uri | None, params: ParamsLike | None) -> Uri
         uri = joined(base, url)
     else:
         uri = parse_uri(url)  # type: ignore[arg-type]
-    return uri if params is None else add_query(uri, checked_params(params))
+    return uri if params is None else add_query(uri, text_pairs("params", params))
 
 
 def checked_uri(uri: Uri) -> Uri:
@@ -141,23 +142,6 @@ def joined(base: Uri, reference: str) -> Uri:
     path = base.path.rstrip("/") + "/" + reference.removeprefix("/") if reference else base.path
     user = f"{base.userinfo}@" if base.userinfo else ""
     return parse_uri(f"{base.scheme}://{user}{base.place}{path}")
-
-
-def checked_params(params: ParamsLike) -> Pairs:
-    """The parameters of a query as pairs of texts; a list is one pair for each of its items."""
-    items = params.items() if isinstance(params, Mapping) else params
-    pairs: list[tuple[str, str]] = []
-    for name, value in items:
-        values = value if isinstance(value, list | tuple) else (value,)
-        pairs += [(str(name), _text(each)) for each in values if each is not None]
-    return tuple(pairs)
-
-
-def _text(value: object) -> str:
-    """The value of a parameter as text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
 
 
 def checked_headers(headers: HeadersLike) -> Pairs:

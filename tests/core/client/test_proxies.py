@@ -32,6 +32,9 @@ def test_a_proxy_is_read_in_both_forms() -> None:
     for text in ("", "ws://p:1", "socks5://p:1", "p:0", "http://", "a b:1"):
         error = parse_proxy(text)
         assert isinstance(error, Malformed) and "proxy" in error.message
+    error = parse_proxy("socks5://p:1")
+    assert isinstance(error, Malformed)
+    assert error.message == "a proxy is http://host:port or https; 'socks5' is not known"
 
 
 def test_the_environment_names_proxies() -> None:

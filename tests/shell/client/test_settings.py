@@ -43,6 +43,25 @@ def test_what_cannot_be_sent_is_refused_at_the_call(misuse: Callable[[Client], A
     assert not client.state.calls
 
 
+@pytest.mark.parametrize(
+    ("misuse", "sentence"),
+    [
+        (lambda client: client.get(HERE, params="a=b"), "params are a mapping or pairs, not str"),
+        (lambda client: client.get(HERE, params=5), "params are a mapping or pairs, not int"),
+        (lambda client: client.get(HERE, params=["ab"]), "params are a mapping or pairs, not 'ab'"),
+        (lambda client: client.get(HERE, params=[("a",)]), r"mapping or pairs, not \('a',\)"),
+        (lambda client: client.post(HERE, form="a=b"), "form are a mapping or pairs, not str"),
+        (lambda client: client.post(HERE, form=5), "form are a mapping or pairs, not int"),
+        (lambda client: client.request(5, HERE), "a method is a str, not int"),
+    ],
+)
+def test_what_is_something_else_is_said_at_the_call(
+    misuse: Callable[[Client], Any], sentence: str
+) -> None:
+    with Client() as client, pytest.raises(TypeError, match=sentence):
+        misuse(client)
+
+
 def test_a_client_is_ticked_along_with_a_server_and_nothing_else() -> None:
     no_server: Any = 8080
     with pytest.raises(TypeError, match="server is an HttpServer, not int"):
