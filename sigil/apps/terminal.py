@@ -11,6 +11,10 @@ stderr. A stdout that nobody reads is no reason not to serve. The log is configu
 
 import os
 import sys
+from contextlib import suppress
+
+WRITE_STATUS = 23
+"""The exit status where what was asked for cannot be written."""
 
 
 class CommandError(Exception):
@@ -23,12 +27,35 @@ class CommandError(Exception):
 
 def print_error(sentence: str) -> None:
     """Print an error to stderr."""
-    print(f"sigil: error: {sentence}", file=sys.stderr, flush=True)
+    print_aside(f"sigil: error: {sentence}\n")
 
 
 def print_note(sentence: str) -> None:
     """Print a note to stderr."""
-    print(f"sigil: {sentence}", file=sys.stderr, flush=True)
+    print_aside(f"sigil: {sentence}\n")
+
+
+def print_aside(text: str) -> None:
+    """Print something to stderr, if anybody reads it."""
+    with suppress(OSError):
+        print(text, end="", file=sys.stderr, flush=True)
+
+
+def write_output(text: str) -> None:
+    """Write a text to stdout, and flush it; characters that it cannot have are escaped.
+    BrokenPipeError where nobody reads it, `CommandError` where it cannot be written; then what
+    follows goes nowhere.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        ignore_output()
+        raise
+    except OSError as error:
+        ignore_output()
+        raise CommandError(f"cannot write the output: {error.strerror}", WRITE_STATUS) from error
 
 
 def print_line(line: str) -> None:

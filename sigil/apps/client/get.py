@@ -13,7 +13,7 @@ with 23. It does not know how a request is made.
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import IO, Any
 
 from sigil.apps.client.options import client_options, fields_of
@@ -22,10 +22,16 @@ from sigil.apps.client.statuses import (
     INTERRUPT_STATUS,
     URL_STATUS,
     USAGE_STATUS,
-    WRITE_STATUS,
     status_of,
 )
-from sigil.apps.terminal import CommandError, ignore_output, print_error
+from sigil.apps.terminal import (
+    WRITE_STATUS,
+    CommandError,
+    ignore_output,
+    print_aside,
+    print_error,
+    without_controls,
+)
 from sigil.client import ClientError, ClientResponse, http_request
 
 SHOWN_EVERY = 2**20
@@ -163,26 +169,26 @@ def _note_redirect(arguments: argparse.Namespace, response: ClientResponse) -> N
 
 def _note(line: str) -> None:
     """Print a line to stderr."""
-    with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+    print_aside(f"{without_controls(line)}\n")
 
 
 @contextmanager
 def _output(arguments: argparse.Namespace) -> Iterator[IO[bytes]]:
-    """Where the body goes; `CommandError` for a file that cannot be written."""
-    if not arguments.output or arguments.output == "-":
-        yield sys.stdout.buffer
-        sys.stdout.flush()
-        return
+    """Where the body goes; `CommandError` for what cannot be written."""
+    path = None if arguments.output == "-" else arguments.output
     try:
-        with open(arguments.output, "wb") as file:
-            yield file
-    except BrokenPipeError:
-        raise
-    except ClientError:
+        if path:
+            with open(path, "wb") as file:
+                yield file
+        else:
+            yield sys.stdout.buffer
+            sys.stdout.flush()
+    except (BrokenPipeError, ClientError):
         raise
     except OSError as error:
-        text = f"cannot write {arguments.output}: {error.strerror}"
+        if not path:
+            ignore_output()
+        text = f"cannot write {path or 'the output'}: {error.strerror}"
         raise CommandError(text, WRITE_STATUS) from error
 
 
@@ -214,6 +220,6 @@ def _progress(response: ClientResponse) -> Callable[[int, bool], None]:
         shown[0] = length
         part = f" of {int(whole) / 2**20:.1f}" if whole.isdecimal() else ""
         end = "\n" if is_complete else ""
-        print(f"\r{length / 2**20:.1f}{part} MiB", end=end, file=sys.stderr, flush=True)
+        print_aside(f"\r{length / 2**20:.1f}{part} MiB{end}")
 
     return show

@@ -20,7 +20,7 @@ from sigil.client import (
     TooManyRedirects,
 )
 
-USAGE_STATUS, URL_STATUS, HTTP_STATUS, WRITE_STATUS, INTERRUPT_STATUS = 2, 3, 22, 23, 130
+USAGE_STATUS, URL_STATUS, HTTP_STATUS, INTERRUPT_STATUS = 2, 3, 22, 130
 
 STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (ClientTimeout, 28),

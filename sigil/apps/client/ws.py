@@ -37,10 +37,16 @@ from sigil.apps.client.statuses import (
     HTTP_STATUS,
     INTERRUPT_STATUS,
     USAGE_STATUS,
-    WRITE_STATUS,
     status_of,
 )
-from sigil.apps.terminal import ignore_output, print_error
+from sigil.apps.terminal import (
+    WRITE_STATUS,
+    CommandError,
+    print_aside,
+    print_error,
+    print_note,
+    write_output,
+)
 from sigil.client import (
     Client,
     ClientError,
@@ -217,11 +223,12 @@ class Session:
             if self._is_shown:
                 self._show(f"< {shown_message(message)}")
             else:
-                sys.stdout.write(shown_message(message, is_cut=False) + "\n")
-                sys.stdout.flush()
+                write_output(shown_message(message, is_cut=False) + "\n")
         except BrokenPipeError:
-            ignore_output()
             self._is_over, self._status = True, WRITE_STATUS
+        except CommandError as error:
+            print_error(str(error))
+            self._is_over, self._status = True, error.status
 
     def _ponged(self, ws: WebSocket, payload: bytes) -> None:
         """A pong has come; those of the WebSocket's own pings are not shown."""
@@ -243,6 +250,8 @@ class Session:
 
     def _closed(self, ws: WebSocket, code: int, reason: str, retry_after: float | None) -> None:
         """It has ended, or is opened again."""
+        if self._is_over:  # the command has ended it, and said why
+            return
         error, ending = self._error, f"closed: {code} ({meaning_of(code)})"
         ending += f" {visible(reason)}" if reason else ""
         if retry_after is not None:
@@ -264,16 +273,11 @@ class Session:
 
     def _show(self, text: str) -> None:
         """Write a text above the line that is being typed."""
-        if self._is_typed:
-            sys.stdout.write(above_the_line(text, *terminal_size()))
-        else:
-            sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+        write_output(above_the_line(text, *terminal_size()) if self._is_typed else f"{text}\n")
 
     def _note(self, text: str) -> None:
         """Write something that is no message."""
         if self._is_typed and sys.stderr.isatty():
-            text = above_the_line(f"* {text}".replace("\n", "\n* "), *terminal_size())
-            print(text, end="", file=sys.stderr, flush=True)
+            print_aside(above_the_line(f"* {text}".replace("\n", "\n* "), *terminal_size()))
         else:
-            print(f"sigil: {text}", file=sys.stderr, flush=True)
+            print_note(text)

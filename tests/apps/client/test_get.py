@@ -2,7 +2,9 @@
 
 import json
 import re
+import shlex
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from sigil import HttpServer, Request, Response, make_http_server
 from sigil.cli.main import main
 from tests.support.certificates import server_context, write_certificate
+from tests.support.command import PATIENCE_SECONDS, command
 from tests.support.tls_proxy import tls_proxy
 
 Get = Callable[..., tuple[int, bytes, str]]
@@ -115,6 +118,21 @@ def test_the_body_goes_to_a_file(get: Get, tmp_path: Path) -> None:
     assert path.read_bytes() == bytes(100_000)
     status, _, errors = get("/hello", "-o", str(tmp_path / "no" / "out"))
     assert status == 23 and "cannot write" in errors
+
+
+def test_what_cannot_be_written_is_said_in_a_sentence(server: HttpServer) -> None:
+    words = shlex.join(command("get", "-v", f"http://127.0.0.1:{server.port}/hello", "--no-proxy"))
+
+    def run(redirection: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            f"{words} {redirection}", shell=True, capture_output=True, text=True,
+            timeout=PATIENCE_SECONDS,
+        )  # fmt: skip
+        return done.returncode, done.stdout, done.stderr.rpartition("sigil: error: ")[2]
+
+    assert run(">/dev/full") == (23, "", "cannot write the output: No space left on device\n")
+    assert run("-o /dev/full") == (23, "", "cannot write /dev/full: No space left on device\n")
+    assert run("2>&-") == (0, "hello\n", ""), "notes are not for the output"
 
 
 def test_a_status_is_a_failure_if_it_is_to_be(get: Get) -> None:

@@ -54,6 +54,25 @@ def test_the_end_is_the_exit_status(url: str) -> None:
     assert done.returncode == 22 and "404" in done.stderr
 
 
+def test_what_cannot_be_written_is_said_in_a_sentence(url: str) -> None:
+    words = command("ws", f"{url}/echo", "--no-proxy")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            words, input=b"one\n", stdout=full, stderr=subprocess.PIPE, timeout=PATIENCE_SECONDS
+        )
+    sentence = b"sigil: error: cannot write the output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (23, sentence)
+
+
+def test_what_the_output_does_not_have_is_escaped(url: str) -> None:
+    done = subprocess.run(
+        command("ws", f"{url}/echo", "--no-proxy"), input="thr\u00e9e\n".encode(),
+        capture_output=True, timeout=PATIENCE_SECONDS,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"thr\\xe9e\n", b"")
+
+
 def test_in_a_terminal_there_are_commands_and_ctrl_c_closes(url: str) -> None:
     primary, secondary = pty.openpty()
     words = command("ws", f"{url}/echo", "--no-proxy")
