@@ -11,6 +11,7 @@ and it keeps the name that a client has asked for, beside the callback that it m
 know sockets.
 """
 
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
@@ -19,6 +20,8 @@ PROTOCOL: Final = "http/1.1"
 _EXPIRED, _NOT_YET_VALID = 10, 9
 """Codes of OpenSSL (X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID)."""
 _ROUNDS: Final = 4
+_ASKED_NAME: Final = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
+"""A name of SNI, and perhaps an asterisk in the place of its first label."""
 
 
 class TlsConfigError(ValueError):
@@ -143,8 +146,8 @@ def server_context(
     something else, do not fit, or are not valid today.
     """
     contexts = {
-        name: _context(files[0], files[1], password, ca_certs, cert_reqs, ciphers)
-        for name, files in (certificates or {}).items()
+        name: _context(*files, password, ca_certs, cert_reqs, ciphers)
+        for name, files in _checked_certificates(certificates or {}).items()
     }
     context = _context(certfile, keyfile, password, ca_certs, cert_reqs, ciphers)
     if contexts:
@@ -157,6 +160,28 @@ def server_context(
 
         context.sni_callback = choose
     return context
+
+
+def _checked_certificates(certificates: object) -> dict[str, CertificateFiles]:
+    """The files by name; TypeError or `TlsConfigError` for what is none, or no name that a client
+    may ask for: then its certificate would never be shown.
+    """
+    if not isinstance(certificates, Mapping):
+        raise TypeError(
+            "certificates are a mapping of names to pairs of files, not "
+            f"{type(certificates).__name__}"
+        )
+    for name, files in certificates.items():
+        if not isinstance(files, tuple | list) or len(files) != 2:
+            raise TypeError(
+                f"certificates: {name!r} has a certificate and its key, or None, not {files!r}"
+            )
+        if not isinstance(name, str) or _ASKED_NAME.fullmatch(name) is None:
+            raise TlsConfigError(
+                f"certificates: no client asks for {name!r}: a name is of letters, digits, hyphens "
+                "and dots, with *. before it for all below, and one of other letters is xn--..."
+            )
+    return {name: (files[0], files[1]) for name, files in certificates.items()}
 
 
 def find_name(contexts: Mapping[str, ssl.SSLContext], name: str | None) -> ssl.SSLContext | None:
@@ -224,7 +249,7 @@ def _load_chain(
         return password or b""
 
     try:
-        context.load_cert_chain(certfile, keyfile, answer)
+        context.load_cert_chain(certfile, keyfile or None, answer)
     except ssl.SSLError as error:
         raise TlsConfigError(
             _loading_problem(error, certfile, key_path, bool(asked), password)

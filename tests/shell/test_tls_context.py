@@ -4,6 +4,7 @@ import datetime
 import ssl
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -144,6 +145,22 @@ def test_a_certificate_by_the_name_that_is_asked_for(tmp_path: Path) -> None:
         assert client.version() == "TLSv1.3"
         assert isinstance(server, ServerObject) and server.requested_name == name
     assert find_name({}, None) is find_name({}, "a") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["", "*", "*.", "a b", "ü.example", "a..b", "*a.example", "a.*.b", "https://a", "a:1"]
+)
+def test_a_name_that_no_client_asks_for_is_refused(files: CertificateFiles, name: str) -> None:
+    one = str(files.certificate), str(files.key)
+    assert f"no client asks for {name!r}" in problem(*one, certificates={name: one})
+
+
+def test_a_name_has_two_files(files: CertificateFiles) -> None:
+    one = str(files.certificate), str(files.key)
+    wrong: list[Any] = [{"b.example": one[0]}, {"b.example": one[:1]}, [("b.example", one)], 5]
+    for certificates in wrong:
+        with pytest.raises(TypeError, match="certificates"):
+            server_context(*one, certificates=certificates)
 
 
 def test_a_context_that_cannot_serve_is_refused_before_anything_listens() -> None:
