@@ -195,9 +195,10 @@ class MessageSide(Reconnecting):
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close for good: the close frame goes behind what was sent, and `close` is called when the
-        server has answered, or after `close_timeout`. ValueError for a code that may not be sent.
+        server has answered, or after `close_timeout`. ValueError for a code that may not be sent,
+        TypeError for a reason that is no str.
         """
-        checked_close(code)
+        checked_close(code, reason)
         self._step(Happening("close", code=code, reason=reason))
 
     def take(self) -> Message | None:

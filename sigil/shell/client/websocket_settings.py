@@ -114,8 +114,10 @@ def checked_message(data: object) -> Message:
     raise TypeError(f"a message is a str or bytes, not {type(data).__name__}")
 
 
-def checked_close(code: object) -> None:
-    """ValueError for a code that no close frame may have."""
+def checked_close(code: object, reason: object) -> None:
+    """ValueError for a code that no close frame may have, TypeError for a reason that is no str."""
+    if not isinstance(reason, str):
+        raise TypeError(f"the reason of a close is a str, not {type(reason).__name__}")
     if type(code) is not int or not is_close_code(code):
         raise ValueError(
             f"a WebSocket is closed with 1000, or with 3000 to 4999 for reasons of your own, not "

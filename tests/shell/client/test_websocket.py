@@ -141,6 +141,15 @@ def test_a_code_that_may_not_be_sent_is_refused(ours: str, code: Any) -> None:
         ws.close(code)
 
 
+@pytest.mark.parametrize("reason", [5, b"bye", None])
+def test_a_reason_that_is_no_text_leaves_it_as_it_is(ours: str, reason: Any) -> None:
+    with ws_connect(ours) as ws:
+        with pytest.raises(TypeError, match="the reason of a close is a str"):
+            ws.close(1000, reason)
+        ws.send("still here")
+        assert ws.recv(PATIENCE) == "still here"
+
+
 # -- callbacks -------------------------------------------------------------------------------------
 
 
