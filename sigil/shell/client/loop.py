@@ -109,10 +109,8 @@ class ClientLoop:
         self._pid = os.getpid()
         self._is_stepping = False
         """The core is at work, or the loop on its tables: what comes now is posted."""
-        self._is_running = False
-        self._is_ticking = False
+        self._is_running = self._is_ticking = self._is_watched = False
         self._known_deadline: float | None = None
-        self._is_watched = False
         self.is_closed = False
         self.after_run: Callable[[], object] | None = None
         """Called when something was done outside of a tick; for a host loop."""
@@ -145,6 +143,11 @@ class ClientLoop:
     def call_soon(self, function: Callable[[], object]) -> None:
         """Call a function on the thread that ticks, in its next tick."""
         self._mailbox.put(function)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """True in a thread that is not the one that ticks."""
+        return threading.get_ident() != self._thread
 
     def call_at(self, at: float, function: Callable[[], object]) -> Alarm:
         """Call a function at a time of `time.monotonic()`, on the thread that ticks."""
@@ -426,9 +429,8 @@ class ClientLoop:
         if isinstance(item, RequestMade):
             receiver = self._receivers.pop(item.request, None)
             if receiver is not None:
-                outgoing = item.outgoing
-                kind, what = FailureKind.CLIENT_CLOSED, "the client is closed"
-                receiver.fail(failure_of(kind, outgoing.method, outgoing.uri, what))
+                asked, kind = item.outgoing, FailureKind.CLIENT_CLOSED
+                receiver.fail(failure_of(kind, asked.method, asked.uri, "the client is closed"))
 
 
 PERFORMERS: dict[type, Callable[..., None]] = {

@@ -67,10 +67,15 @@ class WebSocket(MessageSide):
     def send(self, data: Message) -> SendStatus:
         """Send a str as a text or bytes as a binary message, now or not at all; true unless it was
         dropped, since there is no connection or too much waits. In a script, it waits while the
-        server is behind with reading.
+        server is behind with reading. From a thread that does not tick it is sent by the next tick,
+        and true says that it is to be.
         """
         status, connection = super().send(data), self._connection
-        if connection is None or not (connection.is_blocked and self.is_blocking):
+        if (
+            connection is None
+            or self.client.loop.is_elsewhere
+            or not (connection.is_blocked and self.is_blocking)
+        ):
             return status
         self._wait_for(lambda: not connection.is_blocked or connection.is_over)
         return SendStatus.SUCCESS if status and not connection.is_over else status
@@ -78,7 +83,8 @@ class WebSocket(MessageSide):
     @property
     def is_blocking(self) -> bool:
         """True where nobody else ticks the client, so that what waits does."""
-        return self._owns_client and not self._calls and not self.client.is_hosted
+        is_ours = self._owns_client and not self._calls
+        return is_ours and not self.client.is_hosted and not self.client.loop.is_elsewhere
 
     def _wait_for(self, is_so: Callable[[], bool], timeout: float | None = None) -> bool:
         """Tick the client until it is so; False if that takes longer than `timeout` seconds."""

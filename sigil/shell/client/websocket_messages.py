@@ -29,7 +29,7 @@ from .websocket_connection import WebSocketConnection
 from .websocket_errors import WebSocketClosed
 from .websocket_inbox import Inbox
 from .websocket_reconnecting import Reconnecting
-from .websocket_settings import WebSocketSettings, checked_close, checked_message
+from .websocket_settings import WebSocketSettings, checked_close, checked_message, checked_ping
 
 _LOG = logging.getLogger(ERROR_LOG)
 CALLBACK_RAISED = 1011
@@ -179,26 +179,41 @@ class MessageSide(Reconnecting):
 
     def send(self, data: Message) -> SendStatus:
         """Send a str as a text or bytes as a binary message, now or not at all; true unless it was
-        dropped, since there is no connection or too much waits.
+        dropped, since there is no connection or too much waits. From a thread that does not tick
+        it is sent by the next tick, and true says that it is to be.
         """
         if type(data) not in (str, bytes):
             data = checked_message(data)
         connection = self._connection
         if connection is None or self._machine.state is not StreamState.OPEN:
             return SendStatus.DROPPED
+        if self.client.loop.is_elsewhere:
+            if isinstance(data, str):
+                data.encode()  # what cannot be sent is raised here
+            self.client.call_soon(MessageSide.send, self, data)
+            return SendStatus.SUCCESS
         return connection.send(data)
 
     def ping(self, payload: bytes = b"") -> None:
-        """Send a ping of up to 125 bytes; `pong` is called with the answer."""
-        if self._connection is not None:
+        """Send a ping of up to 125 bytes; `pong` is called with the answer. From a thread that does
+        not tick it is sent by the next tick.
+        """
+        checked_ping(payload)
+        if self.client.loop.is_elsewhere:
+            self.client.call_soon(self.ping, payload)
+        elif self._connection is not None:
             self._connection.ping(payload)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close for good: the close frame goes behind what was sent, and `close` is called when the
         server has answered, or after `close_timeout`. ValueError for a code that may not be sent,
-        TypeError for a reason that is no str.
+        TypeError for a reason that is no str. From a thread that does not tick it is closed by the
+        next tick.
         """
         checked_close(code, reason)
+        if self.client.loop.is_elsewhere:
+            self.client.call_soon(self.close, code, reason)
+            return
         self._step(Happening("close", code=code, reason=reason))
 
     def take(self) -> Message | None:

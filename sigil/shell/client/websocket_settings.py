@@ -19,6 +19,9 @@ from ...core.http.headers import Pairs
 from ...core.websocket.fragments import Message
 from ...core.websocket.frames import is_close_code
 
+PING_MAX = 125
+"""Bytes of a ping (RFC 6455 section 5.5)."""
+
 
 class WebSocketSettings(NamedTuple):
     """How a WebSocket connects, and what it asks for."""
@@ -112,6 +115,14 @@ def checked_message(data: object) -> Message:
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
     raise TypeError(f"a message is a str or bytes, not {type(data).__name__}")
+
+
+def checked_ping(payload: object) -> None:
+    """TypeError or ValueError for what a ping cannot have."""
+    if not isinstance(payload, bytes | bytearray | memoryview):
+        raise TypeError(f"a ping has bytes, not {type(payload).__name__}")
+    if len(payload) > PING_MAX:
+        raise ValueError(f"a ping has at most {PING_MAX} bytes, not {len(payload)}")
 
 
 def checked_close(code: object, reason: object) -> None:

@@ -2,7 +2,9 @@
 `websockets` and servers that break the rules.
 """
 
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -357,3 +359,46 @@ def test_a_reset_is_an_end_like_others() -> None:
     ):
         list(ws)
     assert raised.value.code == 1006
+
+
+def test_any_thread_may_send_and_each_message_is_sent_once() -> None:
+    received: list[str] = []
+    switching = sys.getswitchinterval()
+    server = make_http_server(
+        app,
+        port=0,
+        callbacks=Callbacks(
+            ws_message=lambda server, conn, data: (received.append(data), server.send(conn, ""))
+        ),
+    )
+    with server.serve_in_thread(), ws_connect(f"ws://127.0.0.1:{server.port}/") as ws:
+
+        def send(number: int) -> None:
+            for count in range(500):
+                assert ws.send(f"{number}-{count}")
+
+        sys.setswitchinterval(1e-6)
+        try:
+            with ThreadPoolExecutor(4) as pool:
+                sending = [pool.submit(send, number) for number in range(4)]
+                for _ in range(2_000):
+                    ws.recv(PATIENCE)
+                for each in sending:
+                    each.result()
+        finally:
+            sys.setswitchinterval(switching)
+    expected = [f"{number}-{count}" for number in range(4) for count in range(500)]
+    assert sorted(received) == sorted(expected)
+
+
+def test_another_thread_pings_and_closes(ours: str) -> None:
+    with ws_connect(ours) as ws:
+        with ThreadPoolExecutor(1) as pool:
+            with pytest.raises(UnicodeEncodeError):
+                pool.submit(ws.send, "\ud800").result()
+            with pytest.raises(ValueError, match="a ping has at most 125 bytes"):
+                pool.submit(ws.ping, bytes(126)).result()
+            pool.submit(ws.ping).result()
+            pool.submit(ws.close, 4000, "enough").result()
+        assert ws.is_open, "what another thread asks for is done by the next tick"
+        assert list(ws) == [] and ws.close_code == 4000
