@@ -11,7 +11,7 @@ once. It does not know HTTP, nor how a tick works.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 from ..program.deferred import Deferred
 from ..program.host import InLoop
@@ -103,11 +103,8 @@ class AsyncioHost:
         tasks = self.closings if deferred is None else self._tasks
         tasks.add(task)
         task.add_done_callback(tasks.discard)
-        if deferred is None:
-            return task.cancel
-        # a task that is cancelled before it began never completes its deferred
-        task.add_done_callback(lambda _: deferred.complete(asyncio.CancelledError()))
-        return lambda: self._cancel(task)
+        task.add_done_callback(lambda task: end_unbegun(task, awaitable, deferred))
+        return task.cancel if deferred is None else lambda: self._cancel(task)
 
     def _cancel(self, task: asyncio.Task[None]) -> None:
         """Cancel a task whose result nobody wants; it has ended when it has cleaned up."""
@@ -144,6 +141,20 @@ class AsyncioHost:
         """End the server within this call."""
         self._server._stop_now()
         self._end(None)
+
+
+def end_unbegun(
+    task: asyncio.Task[None], awaitable: Awaitable[object], deferred: Deferred | None
+) -> None:
+    """A task that is cancelled before it begins never completes its deferred, and its coroutine
+    would warn that nobody has awaited it.
+    """
+    if not task.cancelled():
+        return
+    if isinstance(awaitable, Coroutine):
+        awaitable.close()
+    if deferred is not None:
+        deferred.complete(asyncio.CancelledError())
 
 
 async def run_and_deliver(awaitable: Awaitable[object], deferred: Deferred | None) -> None:

@@ -5,6 +5,10 @@ The clients are those of `websockets`; nothing here runs a thread.
 """
 
 import asyncio
+import gc
+import socket
+import struct
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -12,7 +16,15 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from sigil import Callbacks, CloseReason, Conn, HttpServer, http_server_serve
+from sigil import (
+    Callbacks,
+    CloseReason,
+    Conn,
+    HttpServer,
+    Response,
+    http_server_serve,
+    make_http_server,
+)
 from tests.support.servers import HOST, PATIENCE, logged_by, make, pump, ticking
 from tests.support.websocket_client import DECISIVE, CallbackLog, WebSocketClient, text, upgrade
 
@@ -230,3 +242,30 @@ def test_an_asynchronous_callback_outside_asyncio_is_a_failure_that_says_so() ->
         client.close()
     assert "http_server_serve" in errors[0]
     diary.assert_balanced()
+
+
+def test_a_coroutine_that_is_cancelled_before_it_begins_is_closed_without_a_warning() -> None:
+    class Lines:
+        def __aiter__(self) -> "Lines":
+            return self
+
+        async def __anext__(self) -> bytes:
+            return b"line\n"
+
+    server = make_http_server(lambda request: Response.stream(Lines()), host=HOST, port=0)
+    server.listen()
+
+    async def main() -> None:
+        task = asyncio.create_task(http_server_serve(server))
+        with socket.create_connection((HOST, server.port)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await until(lambda: bool(server.stats().closed))
+        server.stop(0)
+        await asyncio.wait_for(task, PATIENCE)
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        asyncio.run(main())
+        gc.collect()
+    assert [str(one.message) for one in warned] == []
