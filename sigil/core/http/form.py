@@ -24,8 +24,12 @@ _HIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-
 """Characters that a name is better without: controls, and what changes the order of those shown."""
 _SPECIAL: Final = re.compile(r'[:*?"<>|]')
 """Characters that mean something to a file system or a shell."""
-_DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|\Z)", re.IGNORECASE)
-"""Names that are devices wherever they stand, for one system."""
+_DEVICE: Final = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\xb9\xb2\xb3]) *(?:\.|\Z)", re.IGNORECASE
+)
+"""Names that are devices wherever they stand, for one system, whatever suffix they have; to that a
+blank before it is nothing, and a superscript digit a digit.
+"""
 NAMELESS: Final = "file"
 """The name of a file that has none."""
 
