@@ -177,14 +177,14 @@ class FormReader:
 
     def __init__(
         self,
-        content_type: str,
+        content_type: str | None,
         bounds: DecodingBounds = DEFAULT_BOUNDS,
         *,
         spool_len: int = SPOOL_LEN,
         max_len: int | None = None,
         dir: Path | None = None,
     ) -> None:
-        """For a body of this Content-Type; `BadInput` with 415 if it is no form.
+        """For a body of this Content-Type; `BadInput` with 415 if it is no form, or there is none.
 
         `spool_len` bytes of the files are kept in memory, the others in a file in the folder `dir`
         (where `tempfile` puts them, if None). A body of more than `max_len` bytes is refused with
@@ -193,6 +193,7 @@ class FormReader:
         for name, number in (("spool_len", spool_len), ("max_len", max_len or 0)):
             if type(number) is not int or number < 0:
                 raise ValueError(f"{name} is a number of bytes, not {number!r}")
+        content_type = content_type or ""
         self._bounds = bounds
         self._max_len = max_len
         self._length = 0

@@ -114,6 +114,8 @@ def test_what_is_no_form_is_refused_before_it_comes() -> None:
     with pytest.raises(BadInput) as caught:
         FormReader("text/plain")
     assert caught.value.status == 415
+    with pytest.raises(BadInput, match="is not declared as"):
+        FormReader(None)  # what the headers have of a type that is not there
 
 
 def test_a_body_may_have_a_bound() -> None:
