@@ -123,12 +123,23 @@ def _with_bytes(request: Request, response: Response, file: ReadableFile) -> Res
         file.close()
         return response.replace(headers=(*others, length), body=b"")
     pieces = [
-        file.read(part.offset, part.length) if isinstance(part, FileSpan) else part
+        _read_part(file, part) if isinstance(part, FileSpan) else part
         for part in body.parts or ()
         if not isinstance(part, FileSpan) or part.length
     ]
     file.close()
     return response.replace(body=pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+
+def _read_part(file: ReadableFile, part: FileSpan) -> bytes:
+    """The bytes of a part; `FileShrank` if the file has others than it was said to have: they would
+    be sent as a whole that they are not.
+    """
+    data = bytes(file.read(part.offset, part.length))
+    if len(data) != part.length:
+        text = f"the file has {len(data)} of the {part.length} bytes from {part.offset} on"
+        raise FileShrank(text)
+    return data
 
 
 class FileTransfer:

@@ -4,12 +4,14 @@ import importlib.resources
 import io
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from sigil import static_files
 from sigil.core.web.listing import Entry
+from sigil.shell.program.open_file import MemoryFile
 from sigil.shell.web.file_ops import UNPACKED_LEN_MAX, MappingFiles, ZipFiles, file_ops
 from sigil.testing import Client
 
@@ -111,3 +113,25 @@ def test_whatever_opens_and_lists_is_taken_as_it_is() -> None:
     assert file_ops(own, True) is own
     with Client(static_files(own)) as client:
         assert client.get("/a").status == 404
+
+
+@pytest.mark.parametrize("data", [b"he", b"hello, world"])
+def test_a_file_that_is_not_as_long_as_it_says_is_not_sent_as_if_it_were(data: bytes) -> None:
+    class Own(MemoryFile):
+        def read(self, offset: int, length: int) -> bytes:
+            return data[offset:]
+
+    files = SimpleNamespace(open=lambda names: Own(b"hello"), list=lambda names: [])
+    with Client(static_files(files), raise_errors=False) as client:
+        assert client.get("/a.bin").status == 500
+        assert f"has {len(data)} of the 5 bytes" in client.log[-1].text
+
+
+def test_a_file_of_ones_own_may_be_read_into_a_bytearray() -> None:
+    class Own(MemoryFile):
+        def read(self, offset: int, length: int) -> Any:
+            return bytearray(b"hello")
+
+    files = SimpleNamespace(open=lambda names: Own(b"hello"), list=lambda names: [])
+    with Client(static_files(files)) as client:
+        assert client.get("/a.bin").body == b"hello"
