@@ -19,7 +19,6 @@ from .headers import Headers, Pairs
 FILENAME_LEN_MAX: Final = 255
 """Bytes of a file's name in UTF-8, as most file systems have it."""
 
-_DIRECTORIES: Final = re.compile(r".*[/\\]", re.DOTALL)
 _HIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffd]")
 """Characters that a name is better without: controls, and what changes the order of those shown."""
 _SPECIAL: Final = re.compile(r'[:*?"<>|]')
@@ -88,7 +87,8 @@ def safe_filename(filename: str) -> str:
     cut to 255 bytes of UTF-8 before its last suffix. Two files may have the same: it is the folder
     that has to be asked whether the name is free.
     """
-    name = _HIDDEN.sub("", _DIRECTORIES.sub("", filename, count=1))
+    behind_folders = max(filename.rfind("/"), filename.rfind("\\")) + 1
+    name = _HIDDEN.sub("", filename[behind_folders:])
     name = _SPECIAL.sub("_", name).lstrip(". ").rstrip(". ")
     if not name:
         return NAMELESS
