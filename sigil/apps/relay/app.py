@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sigil import ALL_TOPICS, HttpServer, Limits, Request, Response, chain, client_module
+from sigil.apps.topics import requested_topics
 from sigil.relay import Relay
 from sigil.web import cors
 
@@ -84,7 +85,7 @@ class Edge:
         refusal = self.relay.refusal(request) if self.relay is not None else None
         if refusal is not None:
             return refusal
-        topics = [value for name, value in request.arg_list if name == "topic"] or ALL_TOPICS
+        topics = requested_topics(request) or ALL_TOPICS
         history, after = self._history(request), request.args.get("after")
         if request.is_upgrade:
             return Response.upgrade(topics=topics, history=history)

@@ -34,6 +34,7 @@ from sigil import (
 )
 from sigil.apps.page import page_response, read_page
 from sigil.apps.stream.lines import Line, Lines, feed, finish
+from sigil.apps.topics import requested_topics
 
 _LOG = logging.getLogger("sigil.server")
 
@@ -142,11 +143,6 @@ def _reject_constant(name: str) -> None:
 
 
 # -- queries ---------------------------------------------------------------------------------------
-
-
-def requested_topics(request: Request) -> list[str]:
-    """The topics of the query, `?topic=a&topic=b`; without one, the client wants all."""
-    return [value for name, value in request.arg_list if name == "topic"]
 
 
 def requested_history(request: Request, max_count: int) -> int:
