@@ -177,6 +177,16 @@ class Kernel:
             events.append(Received(conn, data) if data else HalfClosed(conn))
         return events
 
+    def under_way(self) -> dict[int, tuple[int, int]]:
+        """By the generation of each connection that has any: the bytes that its client has not
+        read, and those that the server has not.
+        """
+        found = {
+            conn.generation: (len(wire.unread), len(wire.arrived))
+            for conn, wire in self._wires.items()
+        }
+        return {name: lengths for name, lengths in found.items() if any(lengths)}
+
     def close_backlog(self) -> None:
         """Reset the connections that have not been accepted, as closing a listening socket does."""
         for wire in self._backlog:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock, get_ident
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sigil import BadInput, Callbacks, Handler, Limits, Request
 from sigil.apps.replay.documents import View, make_view
@@ -69,13 +69,7 @@ def run_market(seed: int) -> Simulated:
 
 def run_unreliable(seed: int) -> Simulated:
     """The world of the tests with this seed, run: its network does all that a real one may do."""
-    world = World(seed)
-    with unlogged():
-        try:
-            sentence = _sentence(world.run())
-        except Violation as violation:
-            sentence = f"seed {seed}: the rule {violation.check} was broken, {violation}"
-    return Simulated(make_view(world.recording(), f"World {seed}"), sentence)
+    return _run_world(World(seed), f"World {seed}")
 
 
 def of_program(
@@ -85,14 +79,25 @@ def of_program(
 
     def run(seed: int) -> Simulated:
         world = World(handler, clients=clients, seed=seed, callbacks=callbacks, limits=limits)
-        with unlogged():
-            try:
-                sentence = _sentence(world.run())
-            except Violation as violation:
-                sentence = f"seed {seed}: the rule {violation.check} was broken, {violation}"
-        return Simulated(make_view(world.recording(), f"Your program, seed {seed}"), sentence)
+        return _run_world(world, f"Your program, seed {seed}")
 
     return run
+
+
+def _run_world(world: Any, title: str) -> Simulated:
+    """A world, run to its end or to the rule that was broken."""
+    network, wires = world.server.network, dict[int, dict[int, tuple[int, int]]]()
+
+    def note_wires(turn: int) -> None:
+        wires[turn] = network.under_way()
+
+    world.server.look_behind_turns(note_wires)
+    with unlogged():
+        try:
+            sentence = _sentence(world.run())
+        except Violation as violation:
+            sentence = f"seed {world.seed}: the rule {violation.check} was broken, {violation}"
+    return Simulated(make_view(world.recording(), title, wires), sentence)
 
 
 def _sentence(outcome: NamedTuple) -> str:

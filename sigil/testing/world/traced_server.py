@@ -8,6 +8,7 @@ Rules: nothing is changed on its way. It does not know what should happen.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from random import Random
 from typing import Any, TypeAlias
 
@@ -123,6 +124,21 @@ class TracedServer(MemoryServer):
     def waits(self) -> bool:
         """True if streams or coroutines go on when time has passed."""
         return self._application.sources.poll_at is not None or self._loop.next_timer() is not None
+
+    def look_behind_turns(self, looks: Callable[[int], None]) -> None:
+        """Have this called behind every turn, the next of which is the first, with its number: for
+        whoever notes what the core does not know.
+        """
+        core, numbers = self._engine._advance, count(1)
+
+        def advance_looked_at(
+            server: Server, events: Sequence[Event], parse: Parse
+        ) -> tuple[Server, list[Effect]]:
+            result = core(server, events, parse)
+            looks(next(numbers))
+            return result
+
+        self._engine._advance = advance_looked_at
 
     def dropped_count(self) -> int:
         """How many clients were dropped because they read too slowly."""

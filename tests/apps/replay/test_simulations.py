@@ -1,14 +1,23 @@
 """Which simulation a query asks for, and what is kept of them."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from sigil import Request, Response
+from sigil import Callbacks, Request, Response
 from sigil.apps.replay import simulations
-from sigil.apps.replay.documents import about_document
-from sigil.apps.replay.simulations import NETWORKS, Simulated, Simulations, run_unreliable, unlogged
+from sigil.apps.replay.documents import about_document, turn_document
+from sigil.apps.replay.simulations import (
+    NETWORKS,
+    Simulated,
+    Simulations,
+    of_program,
+    run_market,
+    run_unreliable,
+    unlogged,
+)
 from sigil.cli import flags
 from sigil.testing import Client
 
@@ -51,6 +60,31 @@ def test_a_world_of_the_tests_is_a_recording() -> None:
     assert simulated.sentence.startswith("seed 4, digest ")
     assert simulated.view.recording.verify() is None
     assert simulated.view.title == "World 4"
+
+
+def hello(request: Request) -> Response:
+    return Response.upgrade(topics=["a"]) if request.is_upgrade else Response.text("hello")
+
+
+@pytest.mark.parametrize(
+    "run",
+    [run_unreliable, run_market, of_program(hello, Callbacks(), None, 20)],
+    ids=["unreliable", "market", "a program"],
+)
+def test_what_is_on_the_wires_is_known_of_every_simulation(
+    run: Callable[[int], Simulated],
+) -> None:
+    view = run(3).view
+    wires = view.wires
+    assert wires is not None and about_document(view)["has_wires"]
+    turns = range(1, view.timeline.turns + 1)
+    assert set(wires) == set(turns)
+    some = [(turn, conn) for turn in turns for conn in wires[turn]]
+    assert some
+    for turn, conn in some:
+        assert any(wires[turn][conn]) and conn in view.timeline.lives
+    document = turn_document(view, some[0][0])
+    assert document["wires"][str(some[0][1])] == list(wires[some[0][0]][some[0][1]])
 
 
 def test_the_command_knows_all_networks() -> None:
