@@ -230,9 +230,8 @@ class Reconnecting:
             case EmitError():
                 self._emit_error()
             case EmitClose(code, reason, retry_after):
-                if (
-                    self._machine.state is StreamState.WAITING
-                ):  # else closed by what was told before
+                is_waiting = self._machine.state is StreamState.WAITING
+                if is_waiting:  # else a callback has closed it, and the last end was told
                     self._emit_close(code, reason, retry_after)
             case End(code, reason, has_connection):
                 self._end(code, reason, has_connection)
