@@ -4,7 +4,7 @@ Theory: a call may come from any thread and is done later, when nobody is there 
 wrong with it. So its arguments are checked where it is made, and what cannot be right is refused
 with a TypeError that says what is.
 
-Rules: nothing but types is looked at, and none is converted. It does not know the server.
+Rules: little but types is looked at, and none is converted. It does not know the server.
 """
 
 from ..core.broadcast.entry import LATEST, NO_OPTIONS, PublishOptions
@@ -40,9 +40,13 @@ def publish_options(latest: object, retain: object, exclude: object) -> PublishO
 
 
 def stop_event(grace: float) -> Stop:
-    """The event of a program that stops its server; TypeError for what is no number of seconds."""
+    """The event of a program that stops its server; TypeError or ValueError for what is no number
+    of seconds.
+    """
     if not isinstance(grace, int | float):
         raise TypeError(f"grace is a number of seconds, not {type(grace).__name__}")
+    if grace != grace:  # no deadline would ever be over
+        raise ValueError("grace is a number of seconds, not nan")
     return Stop(float(grace))
 
 

@@ -127,6 +127,7 @@ class Stopping(Recorded):
         KeyboardInterrupt in it. That ends the server, and with it this block; it is not raised
         further unless another thread serves, which it cannot interrupt.
         """
+        stop_event(grace)  # what makes no sense is said now, and not when a signal comes
         with stopping_on_signals(stop or (lambda: self.stop(grace)), self._is_held_up):
             is_entered = False
             try:

@@ -342,6 +342,8 @@ class Client:
 
         ValueError for a negative number of seconds.
         """
+        if not isinstance(seconds, int | float):
+            raise TypeError(f"a time is a number of seconds, not {type(seconds).__name__}")
         if not seconds >= 0:
             raise ValueError(f"time does not go back: {seconds}")
         server, end = self.server, self.server.now + seconds

@@ -83,6 +83,8 @@ class Connection:
 
         BrokenPipeError if the test has ended its own side.
         """
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"what is sent is bytes, not {type(data).__name__}")
         self._driver.require_idle()
         if self.wire.has_half_closed or self.wire.has_reset:
             raise BrokenPipeError("this side of the connection was ended by the test")

@@ -30,7 +30,8 @@ def encode_request(
 ) -> bytes:
     """The bytes of one request; its body is `body`, or `json` as JSON.
 
-    ValueError for what the server could not parse as it was given.
+    ValueError for what the server could not parse as it was given, TypeError for a body that is
+    none.
     """
     if _METHOD.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
         raise ValueError(
@@ -56,6 +57,8 @@ def encode_request(
 
 def _content_of(body: bytes | str, json: Any) -> tuple[bytes, tuple[tuple[str, str], ...]]:
     """The body, and the header fields that describe it."""
+    if not isinstance(body, str | bytes | bytearray | memoryview):
+        raise TypeError(f"a body is a str or bytes, not {type(body).__name__}")
     if json is ABSENT:
         return (body.encode() if isinstance(body, str) else bytes(body)), ()
     if body:

@@ -53,6 +53,9 @@ MAKING: list[tuple[Callable[[], object], str]] = [
     (lambda: make(limits=Limits(idle_timeout="x")), "idle_timeout is a number, 0 or more, not 'x'"),  # type: ignore[arg-type]
     (lambda: make(callbacks=3), "callbacks are a Callbacks, not int"),
     (lambda: http_server_footprint(3), "limits are a Limits, not int"),  # type: ignore[arg-type]
+    (lambda: Client(handler).post("/", body=3), "a body is a str or bytes, not int"),
+    (lambda: Client(handler).connect().send("x"), "what is sent is bytes, not str"),
+    (lambda: Client(handler).advance("1"), "a time is a number of seconds, not str"),
     (lambda: BadInput("x", "y"), "y is not the status of a client's error (400 to 499)"),  # type: ignore[arg-type]
     (lambda: ANY.text(3), "a text is a str, not int"),
     (lambda: ANY.text(b"x"), "a text is a str, not bytes"),
@@ -106,6 +109,7 @@ CALLS: list[tuple[Callable[[Any], object], str]] = [
     (lambda server: server.peer(3), "a connection is named by a Conn, not int"),
     (lambda server: server.stop("x"), "grace is a number of seconds, not str"),
     (lambda server: server.stop(None), "grace is a number of seconds, not NoneType"),
+    (lambda server: server.stop(float("nan")), "grace is a number of seconds, not nan"),
     (lambda server: server.printf(3), "a format is a str, not int"),
     (lambda server: server.memcpy(3), "what is staged is bytes, not int"),
     (lambda server: server.stage_trunc("x"), "a length is a whole number, not str"),
@@ -152,6 +156,17 @@ def test_a_callback_is_a_function(name: str) -> None:
     for construct in (make_http_server, Client):
         with pytest.raises(TypeError, match=f"the callback {name} is a function, not int"):
             construct(handler, callbacks=callbacks)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", ["start", "stop_on_signals"])
+def test_a_grace_that_is_none_is_refused_before_a_signal_needs_it(name: str) -> None:
+    server: Any = make(port=0)
+    with (
+        pytest.raises(TypeError, match="grace is a number of seconds, not str"),
+        getattr(server, name)(grace="x"),
+    ):
+        raise AssertionError("it has begun")
+    assert not server.running
 
 
 def test_only_a_plain_socket_is_listened_on() -> None:
