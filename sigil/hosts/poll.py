@@ -1,6 +1,6 @@
 """Servers and clients in a bare loop: `select.poll` on their descriptors, until all have ended.
 
-    with server.stop_on_signals():
+    with server.stop_on_signals(), another.stop_on_signals():
         sigil.hosts.poll.serve(server, another)
 
 Theory: this is the least that a loop is, and the pattern for one of your own that waits for more

@@ -121,24 +121,28 @@ class Stopping(Recorded):
 
         The first signal drains for up to `grace` seconds, a second one stops at once; with `stop`,
         each calls that instead. Either wakes whatever waits in `tick` or for `fileno()`. Listens if
-        that was not done. In any thread but the main one, signals are left alone.
+        that was not done. Within the block of another server, both are stopped. In any thread but
+        the main one, signals are left alone.
 
         If user code blocks, in a handler or between two ticks, the second signal raises a
         KeyboardInterrupt in it. That ends the server, and with it this block; it is not raised
         further unless another thread serves, which it cannot interrupt.
         """
         stop_event(grace)  # what makes no sense is said now, and not when a signal comes
-        with stopping_on_signals(stop or (lambda: self.stop(grace)), self._is_held_up):
+        stop = stop or (lambda: self.stop(grace))
+        with stopping_on_signals(self, stop, self._is_held_up) as is_outermost:
             is_entered = False
             try:
                 self.listen()
-                with waking_on_signals(self._mailbox.fileno()):
+                with waking_on_signals(self._mailbox.copy_ends):
                     is_entered = True
                     yield
             except SecondSignal as interrupt:
                 if not is_entered or self._is_served_elsewhere():
                     raise KeyboardInterrupt from interrupt
                 self._stop_now()
+                if not is_outermost:
+                    raise
 
     def start(self, *, grace: float = 5.0) -> None:
         """Serve until `stop`; in the main thread SIGINT and SIGTERM drain for up to `grace`

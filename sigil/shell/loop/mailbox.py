@@ -12,7 +12,7 @@ that is posted until it looks. Items that come when nobody will take them any mo
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Generic, TypeVar
 
 from ...core.effects import Interest
@@ -69,6 +69,16 @@ class Mailbox(Generic[Item]):
         be woken.
         """
         return -1 if self._waker is None else self._waker.fileno()
+
+    def copy_ends(self) -> tuple[socket.socket, ...]:
+        """Descriptors of one's own for both ends, the one that wakes first: it can be written to as
+        long as both are open, also when this is closed. OSError if descriptors ran out.
+        """
+        ends = [end for end in (self._waker, self._sleeper) if end is not None]
+        with ExitStack() as copied:
+            copies = tuple(copied.enter_context(end.dup()) for end in ends)
+            copied.pop_all()
+        return copies
 
     def put(self, item: Item, length: int = 0, max_bytes: int = 0) -> bool:
         """Post an item of `length` bytes and wake whoever waits; False if more than `max_bytes`

@@ -5,6 +5,7 @@ drains is seen by its port being closed, that it has ended by its process being 
 """
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -15,8 +16,21 @@ from contextlib import contextmanager
 
 import pytest
 
+from sigil import Deferred
+from tests.support.descriptors import count_descriptors
 from tests.support.requests import GET
-from tests.support.servers import HOST, MIB, PATIENCE, read_answers
+from tests.support.servers import (
+    HOST,
+    MIB,
+    PATIENCE,
+    Raw,
+    end,
+    make,
+    pump,
+    read_answers,
+    settle,
+    ticking,
+)
 
 SCRIPT = """
 import signal, sys
@@ -169,3 +183,53 @@ def test_a_loop_of_the_programs_own_is_woken_by_a_signal_and_stops(number: int) 
         process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE)
     assert (out, err, process.returncode) == ("ended True\n", "", 0)
+
+
+def test_a_signal_stops_all_servers_within_whose_blocks_it_comes() -> None:
+    servers = make(), make()
+    with servers[0].stop_on_signals(), servers[1].stop_on_signals():
+        signal.raise_signal(signal.SIGINT)
+        for _ in range(1_000):
+            running = [server.tick(0.0) for server in servers if server.running]
+            if not running:
+                break
+        assert not running
+
+
+def test_two_blocks_of_one_server_have_a_signal_stop_it_once() -> None:
+    """Twice would be at once, and nobody would be answered any more."""
+    with (
+        ticking(lambda request: Deferred()) as server,
+        server.stop_on_signals(),
+        server.stop_on_signals(),
+        Raw(server, GET) as client,
+    ):
+        pump(server, lambda: server.stats().requests == 1, client)
+        for is_answered_still in (True, False):
+            signal.raise_signal(signal.SIGTERM)
+            settle(server)
+            assert server.running is is_answered_still
+
+
+def test_a_signal_behind_the_end_of_the_server_is_written_to_nobody(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The descriptor that it woke may be a client's by now."""
+    server = make()
+    with server.stop_on_signals():
+        end(server)
+        others = [sock for _ in range(8) for sock in socket.socketpair()]
+        signal.raise_signal(signal.SIGINT)
+        assert select.select(others, [], [], 0.0)[0] == []
+        for sock in others:
+            sock.close()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_block_around_start_ends_as_it_began() -> None:
+    server, before = make(), count_descriptors()
+    with server.stop_on_signals():
+        server.stop(0.0)
+        server.start()
+    assert count_descriptors() == before
+    assert signal.set_wakeup_fd(-1) == -1
