@@ -283,7 +283,7 @@ def test_a_handler_that_listens_stops_and_asks_for_everything_is_answered() -> N
         pump(server, lambda: not server.running)
 
 
-@pytest.mark.parametrize("grace", [float("inf"), float("nan"), 1e300])
+@pytest.mark.parametrize("grace", [float("inf"), 1e300])
 def test_a_drain_without_end_waits_in_peace_for_the_last_answer(grace: float) -> None:
     promises: list[Deferred] = []
 

@@ -30,6 +30,7 @@ UNIX_SOCKET_MODE = 0o660
 """The permissions of the file of a Unix socket, unless others are asked for: a proxy in front of it
 is in the same group.
 """
+_ACCEPT = socket.socket.accept
 _PORT_TRIES = 32
 """How many free ports are tried until one is free at every address of a host."""
 
@@ -310,7 +311,7 @@ def _accept_of(listener: socket.socket) -> Callable[[], tuple[socket.socket, Any
     """`listener.accept`, unless that is Python's own: this does the same without looking up the
     members of two enumerations for each connection, which takes as long as the system call.
     """
-    if type(listener).accept is not socket.socket.accept:
+    if type(listener).accept is not _ACCEPT:
         return listener.accept
     accept: Callable[[], tuple[int, Any]] = listener._accept  # type: ignore[attr-defined]
     family, kind, protocol = int(listener.family), int(listener.type), listener.proto
