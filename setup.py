@@ -43,6 +43,7 @@ COMPILED = (
     "sigil/shell/program/handlers.py",
     "sigil/shell/program/run_queue.py",
     "sigil/shell/recording/batch.py",
+    "sigil/shell/recording/own_lock.py",
     "sigil/shell/recording/turn_recorder.py",
     "sigil/wsgi/environ.py",
     "sigil/wsgi/exchange.py",

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Thread
 from time import monotonic
 
 from ...core.close_reasons import CloseReason
@@ -31,6 +31,7 @@ from .batch import Batch
 from .errors import RecordingError
 from .file_writer import FileWriter
 from .names import FileNames
+from .own_lock import OwnLock
 from .turn_recorder import TurnRecorder
 
 _LOG = logging.getLogger(SERVER_LOG)
@@ -55,7 +56,7 @@ class RecentTurns:
     ) -> None:
         self._seconds, self._max_len = seconds, max_len
         self._about, self._flatten = about, flatten
-        self._lock = Lock()
+        self._lock = OwnLock()
         self._batches: deque[Batch] = deque()
         self._len = 0
         self._recorder: TurnRecorder | None = None
@@ -64,7 +65,7 @@ class RecentTurns:
         self._reasons: frozenset[int] = frozenset()
         self._on_error = False
         self._pause = self._written_at = 0.0
-        self._threads: list[Thread] = []
+        self._threads: dict[Thread, None] = {}
 
     def belongs_to(self, recorder: TurnRecorder) -> None:
         """Have the batches of this recorder."""
@@ -121,8 +122,17 @@ class RecentTurns:
         """Write a file in a thread of its own."""
         assert self._names is not None
         self._written_at = monotonic()
-        thread = Thread(target=self._write_and_log, args=(self._names.next(), why))
-        self._threads = [one for one in self._threads if one.is_alive()] + [thread]
+        self._start(self._names.next(), why)
+
+    def _start(self, path: Path, why: str) -> None:
+        """Have a thread of its own write a file, and log that, or what is wrong."""
+
+        def write() -> None:
+            self._write_and_log(path, why)
+            self._threads.pop(thread, None)
+
+        thread = Thread(target=write, name="sigil recording the last turns")
+        self._threads[thread] = None
         thread.start()
 
     def _write_and_log(self, path: Path, why: str) -> None:
@@ -139,9 +149,17 @@ class RecentTurns:
         """The path of the recording that was written, of what has happened in the last seconds; may
         be called from any thread. RecordingError if it cannot be written, or if nothing has
         happened.
+
+        A signal handler that interrupts a turn has it written behind that by a thread of its own,
+        which logs that it was, or why not.
         """
-        if self._recorder is not None:
-            self._recorder.hand_over()
+        recorder = self._recorder
+        if self._lock.is_own or (recorder is not None and recorder.lock.is_own):
+            path = FileNames(path).next()
+            self._start(path, "a signal handler has asked for them")
+            return path
+        if recorder is not None:
+            recorder.hand_over()
         with self._lock:
             batches = list(self._batches)
         if not batches:
@@ -158,5 +176,5 @@ class RecentTurns:
 
     def end(self) -> None:
         """Wait for what is being written."""
-        for thread in self._threads:
+        for thread in tuple(self._threads):
             thread.join()

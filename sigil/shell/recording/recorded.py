@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from functools import partial
 from math import isfinite
 from os import PathLike
-from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..control import Controlling
+from .own_lock import OwnLock, call_outside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +66,10 @@ def _parts_of(redact: Sequence[str] | str) -> Parts:
     return Parts(partial(about_now, asked), redactor.flatten, redactor)
 
 
+def _nothing() -> None:
+    """Nothing more is to be done."""
+
+
 def _check_number(name: str, value: object, minimum: int) -> None:
     """ValueError for an argument that is no number, or less than this; None is no bound."""
     if value is None:
@@ -84,7 +88,7 @@ class Recorded(Controlling):
         super().__init__(limits, engine)
         self._core: Advance = engine._advance
         self._recorders: tuple[TurnRecorder, ...] = ()
-        self._recorders_lock = Lock()
+        self._recorders_lock = OwnLock()
         self._guard.note_raised = self._note_raised
 
     @contextmanager
@@ -99,10 +103,12 @@ class Recorded(Controlling):
     ) -> Iterator[Path]:
         """Record every turn to a file while the block runs: `with server.recording("run.mcap"):`.
 
-        It may be begun and ended by any thread, before the server listens or while it serves. A
-        file that is there is overwritten. With `max_len` bytes or `max_seconds` another file begins
-        when one has so many, with a number in its name (`{number}` and `{time}` in the path say
-        where), and the last `keep` of them are kept. The block is given the path of the first file.
+        It may be begun and ended by any thread, before the server listens or while it serves; by a
+        signal handler, too: if that interrupts a turn, the recording ends behind it, and the file
+        is whole a moment later. A file that is there is overwritten. With `max_len` bytes or
+        `max_seconds` another file begins when one has so many, with a number in its name
+        (`{number}` and `{time}` in the path say where), and the last `keep` of them are kept. The
+        block is given the path of the first file.
         What is in `redact` is made unreadable: `authorization`, `cookie` and other names of header
         fields, `body`, `messages`. When the disk is full or too slow, the server serves on, and the
         recording has a gap.
@@ -128,8 +134,7 @@ class Recorded(Controlling):
         try:
             yield writer.path
         finally:
-            self._end_recorder(recorder)
-            writer.end(self._engine.snapshot)
+            self._end_recorder(recorder, lambda: writer.end(self._engine.snapshot))
 
     @contextmanager
     def recorder(
@@ -144,7 +149,8 @@ class Recorded(Controlling):
         pause: float = PAUSE_SECONDS,
     ) -> Iterator[RecentTurns]:
         """Keep the turns of the last `seconds` in memory while the block runs, `max_len` bytes at
-        most; `.write(path)` of what the block is given writes them, from any thread.
+        most; `.write(path)` of what the block is given writes them, from any thread, and from a
+        signal handler.
 
         With a `path` they are written by themselves when a connection ends for one of `reasons`,
         and, unless `on_error` is false, when a handler, a callback or a stream raises: at most once
@@ -171,23 +177,35 @@ class Recorded(Controlling):
         try:
             yield recent
         finally:
-            self._end_recorder(recorder)
-            recent.end()
+            self._end_recorder(recorder, recent.end)
 
     def _begin_recorder(self, recorder: TurnRecorder) -> None:
         """Let a recorder have every turn from now on."""
-        with self._recorders_lock:
-            if not self._recorders:
-                self._core = self._engine._advance
-            self._recorders = (*self._recorders, recorder)
-            self._surround()
 
-    def _end_recorder(self, recorder: TurnRecorder) -> None:
-        """Let a recorder have no more turns, and give away what it has."""
-        with self._recorders_lock:
-            self._recorders = tuple([one for one in self._recorders if one is not recorder])
-            self._surround()
-        recorder.end()
+        def begin() -> None:
+            with self._recorders_lock:
+                if recorder.has_ended:
+                    return
+                if not self._recorders:
+                    self._core = self._engine._advance
+                self._recorders = (*self._recorders, recorder)
+                self._surround()
+
+        call_outside(begin, self._recorders_lock)
+
+    def _end_recorder(self, recorder: TurnRecorder, then: Callable[[], None] = _nothing) -> None:
+        """Let a recorder have no more turns, and give away what it has; `then` is called behind
+        that.
+        """
+
+        def end() -> None:
+            with self._recorders_lock:
+                self._recorders = tuple([one for one in self._recorders if one is not recorder])
+                self._surround()
+                recorder.end()
+            then()
+
+        call_outside(end, self._recorders_lock, recorder.lock)
 
     def _note_raised(self) -> None:
         """Tell the recorders that user code has raised, where no turn says so."""

@@ -14,7 +14,6 @@ the batches.
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from threading import Lock
 from time import time_ns
 
 from ...core.close_reasons import CloseReason
@@ -29,6 +28,7 @@ from ..loop.engine import Advance
 from ..program.logs import write_text
 from ..program.tracebacks import error_text
 from .batch import CLOSES, TURNS, Batch
+from .own_lock import OwnLock
 from .packages import packer
 
 _ERRORS = logging.getLogger(ERROR_LOG)
@@ -58,7 +58,7 @@ class TurnRecorder:
         """Is told that user code has raised, where no turn says so."""
         self._batch_len = batch_len
         self._pack = packer()
-        self._lock = Lock()
+        self.lock = OwnLock()
         self._batch: Batch | None = None
         self._last: Server | None = None
         self._lost = 0
@@ -83,7 +83,7 @@ class TurnRecorder:
         self, before: Server, events: Sequence[Event], after: Server, effects: list[Effect]
     ) -> None:
         """Add a turn."""
-        with self._lock:
+        with self.lock:
             if self.has_ended:
                 return
             try:
@@ -150,17 +150,17 @@ class TurnRecorder:
 
     def flush(self) -> None:
         """Give away a batch that has been growing long enough, though there was no further turn."""
-        with self._lock:
+        with self.lock:
             if self._batch is not None and time_ns() - self._batch.begun >= FLUSH_NS:
                 self._hand_over()
 
     def hand_over(self) -> None:
         """Give away what there is, and go on."""
-        with self._lock:
+        with self.lock:
             self._hand_over()
 
     def end(self) -> None:
         """Give away what there is, and add nothing more."""
-        with self._lock:
+        with self.lock:
             self._hand_over()
             self.has_ended = True
