@@ -20,6 +20,9 @@ from .mcap_file import MAGIC
 
 HEADER, CHUNK, MESSAGE_INDEX, ATTACHMENT, METADATA, DATA_END = 1, 6, 7, 9, 12, 15
 """The opcodes of the records that are looked at."""
+CHUNK_HEAD = Struct("<QQQI")
+"""What a chunk begins with: its first and last time, its length when it is decompressed, its
+CRC-32."""
 _RECORD = Struct("<BQ")
 _INDEX = Struct("<HI")
 _CRC = Struct("<I")
@@ -29,11 +32,14 @@ MAX_RECORD_LEN = 2**32
 
 
 class ChunkPlace(NamedTuple):
-    """Where a chunk is, and how many messages of each channel its index has."""
+    """Where a chunk is, how many messages of each channel its index has, and the CRC-32 that it has
+    of itself, by which it is known again.
+    """
 
     offset: int
     length: int
     counts: dict[int, int]
+    checksum: int
 
 
 class Scan(NamedTuple):
@@ -91,7 +97,8 @@ class _Scanner:
     def _record(self, opcode: int, length: int, offset: int) -> None:
         """Look at a record of which the header was read."""
         if opcode == CHUNK:
-            self._found.chunks.append(ChunkPlace(offset, _RECORD.size + length, {}))
+            self._pass_chunk(length, offset)
+            return
         if opcode not in (MESSAGE_INDEX, ATTACHMENT, METADATA):
             self._pass(length)
             return
@@ -101,6 +108,14 @@ class _Scanner:
             self._look(opcode, data)
         except Exception as error:  # the package has errors of its own
             raise RecordingError(f"the record at byte {offset} is damaged: {error}") from error
+
+    def _pass_chunk(self, length: int, offset: int) -> None:
+        """Note where a chunk is, and go on behind it."""
+        head = self._take(min(length, CHUNK_HEAD.size))
+        self._crc = crc32(head, self._crc)
+        checksum = CHUNK_HEAD.unpack(head)[-1] if len(head) == CHUNK_HEAD.size else 0
+        self._found.chunks.append(ChunkPlace(offset, _RECORD.size + length, {}, checksum))
+        self._pass(length - len(head))
 
     def _pass(self, length: int) -> None:
         """Go on behind a record, whose bytes are only summed up."""

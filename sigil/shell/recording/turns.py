@@ -26,13 +26,12 @@ from ...core.trace.plain import PlainError, Restorer
 from ...core.trace.turn import Gap, Summary, Turn
 from .batch import GAPS, TURNS
 from .errors import RecordingError
-from .mcap_scan import ChunkPlace
+from .mcap_scan import CHUNK_HEAD, ChunkPlace
 from .packages import decompress, unpack
 
 CHUNKS_KEPT = 4
 """So many chunks are kept unpacked: whoever compares two places goes to and fro."""
 _RECORD = Struct("<BQ")
-_CHUNK_HEAD = Struct("<QQQI")
 _MESSAGE = Struct("<BQHIQQ")
 _MESSAGE_OPCODE = 5
 
@@ -189,13 +188,13 @@ def messages_of(path: Path, place: ChunkPlace) -> list[tuple[int, int, bytes]]:
 
 def _content_of(path: Path, place: ChunkPlace) -> bytes:
     """What is in a chunk, decompressed and compared with its checksum."""
-    with path.open("rb") as file:
-        file.seek(place.offset + _RECORD.size)
-        data = file.read(place.length - _RECORD.size)
+    data = _bytes_of(path, place)
     try:
-        _, _, length, checksum = _CHUNK_HEAD.unpack_from(data)
-        start = _CHUNK_HEAD.size + 4
-        name_len = int.from_bytes(data[_CHUNK_HEAD.size : start], "little")
+        _, _, length, checksum = CHUNK_HEAD.unpack_from(data)
+        if checksum != place.checksum:
+            raise ValueError("it is not the one that was there when the recording was opened")
+        start = CHUNK_HEAD.size + 4
+        name_len = int.from_bytes(data[CHUNK_HEAD.size : start], "little")
         compressed = data[start + name_len + 8 :]
         if data[start : start + name_len] != b"zstd":
             raise ValueError("it is compressed in a way that is not known")
@@ -205,3 +204,18 @@ def _content_of(path: Path, place: ChunkPlace) -> bytes:
     except (ValueError, struct_error) as error:
         raise RecordingError(_damaged(path, place, error)) from error
     return content
+
+
+def _bytes_of(path: Path, place: ChunkPlace) -> bytes:
+    """The bytes of a chunk, as they are in the file now."""
+    length = place.length - _RECORD.size
+    try:
+        with path.open("rb") as file:
+            file.seek(place.offset + _RECORD.size)
+            data = file.read(length)
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be read: {error.strerror or error}") from error
+    if len(data) < length:
+        text = f"it was cut off before byte {place.offset + place.length} since it was opened"
+        raise RecordingError(f"{path} cannot be read: {text}")
+    return data
