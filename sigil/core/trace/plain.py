@@ -34,6 +34,13 @@ SAME: Final = 9
 """The record, or the bytes, with this number, of those that stand in this structure, from 0."""
 SHARED_BYTES_MIN: Final = 2
 """What is shorter is the same object wherever it stands."""
+LENGTH_RATIO: Final = 16
+"""A structure is refused in which a record, or a reference, is more than so many records in the
+mean: each may stand in the next one twice, and forty of them be a million millions, which whoever
+hashes or compares them goes through.
+"""
+LEAST_LENGTH: Final = 1_000
+"""So many records are always allowed."""
 BIG_INT: Final = 10
 """A number beyond 64 bits, in hexadecimal digits."""
 _COLLECTIONS: Final = (FROZENSET, PSET, PMAP, PVECTOR, LIST, DICT)
@@ -219,10 +226,17 @@ class Restorer:
         by_name = {enum.__name__: enum for enum in ENUMS}
         self._enums = [by_name.get(row[0]) for row in written["enums"]]
         self._seen: list[Any] = []
+        self._lengths: list[int] = []
+        """For each that was seen, how many records it is by itself, and with those in it."""
+        self._read = self._length = 0
+        """How many records and references were read, and how many records that is: a reference
+        counts as all that it refers to.
+        """
 
     def restore(self, plain: Any) -> Any:
         """The value of a whole structure; `PlainError` if it is none."""
-        self._seen = []
+        self._seen, self._lengths = [], []
+        self._read = self._length = 0
         try:
             return self._value(plain)
         except PlainError:
@@ -235,20 +249,38 @@ class Restorer:
         if not isinstance(plain, tuple):
             if isinstance(plain, bytes) and len(plain) >= SHARED_BYTES_MIN:
                 self._seen.append(plain)
+                self._lengths.append(0)
             return plain
         tag = plain[0]
         if tag == TUPLE:
             return tuple([self._value(item) for item in plain[1:]])
         if tag == RECORD:
-            values = [self._value(item) for item in plain[2:]]
-            record = as_known(self._makers[_index(plain[1], self._makers)](values))
-            self._seen.append(record)
-            return record
+            return self._record(plain)
         if tag == SAME:
-            return self._seen[_index(plain[1], self._seen)]
+            return self._same(plain[1])
         if tag == ENUM:
             return self._enum(plain[1], plain[2])
         return self._collection(tag, plain[1:])
+
+    def _record(self, plain: Sequence[Any]) -> Any:
+        """The record of a structure, which is seen from now on."""
+        before = self._length
+        values = [self._value(item) for item in plain[2:]]
+        record = as_known(self._makers[_index(plain[1], self._makers)](values))
+        self._read += 1
+        self._length += 1
+        self._seen.append(record)
+        self._lengths.append(self._length - before)
+        return record
+
+    def _same(self, number: int) -> Any:
+        """What was seen with this number; `PlainError` if there is too much of it by now."""
+        found = self._seen[_index(number, self._seen)]
+        self._read += 1
+        self._length += self._lengths[number]
+        if self._length > LEAST_LENGTH + LENGTH_RATIO * self._read:
+            raise PlainError("records stand in each other so often that nobody has made them")
+        return found
 
     def _enum(self, number: int, value: int) -> Any:
         """A member of an enumeration."""

@@ -130,3 +130,21 @@ def test_an_unknown_record_is_named() -> None:
 def test_an_empty_server_comes_back() -> None:
     server = make_server(Limits(), 1.0, 2)
     assert restore(flatten(server)) == server
+
+
+def test_records_that_stand_in_each_other_many_times_are_refused_at_once() -> None:
+    number = [row[0] for row in tables()["records"]].index("Conn")
+
+    def doubled(depth: int) -> tuple:
+        """A record in a set, in which there are two to the power of `depth` others."""
+        chain = [(1, number, (9, place), (9, place)) for place in range(depth)]
+        return (0, (1, number, 1, 2), *chain, (3, (9, depth)))
+
+    with pytest.raises(PlainError, match="stand in each other so often"):
+        restore(doubled(60))
+    assert len(restore(doubled(7))) == 9
+
+
+def test_a_record_may_be_shared_by_as_many_as_there_are() -> None:
+    shared = (Limits(), Conn(1, 2))
+    assert restore(flatten((shared,) * 5_000)) == (shared,) * 5_000
