@@ -153,7 +153,7 @@ def test_what_is_not_there_is_refused_in_a_sentence(replay: Replay, tmp_path: Pa
     status, text = replay.refused("--until", "9999")
     assert status == 2 and text.startswith("there is no turn 9999: the recording has ")
     status, text = replay.refused("--conn", "7")
-    assert (status, text) == (2, "there is no connection 7: the recording has 0 to 0")
+    assert (status, text) == (2, "there is no connection 7: the recording has only 0")
     status, text = replay.refused("--limits", "max_headers=0")
     assert status == 2 and "max_headers" in text
     status, text = replay.refused(path=tmp_path / "missing.mcap")

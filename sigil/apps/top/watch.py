@@ -34,6 +34,8 @@ LENGTH_MAX = 2**20
 SENTENCE_CHARS = 500
 DUMB = ("dumb", "unknown")
 """Terminals that cannot be drawn in place (TERM): the figures are printed once."""
+BARS = str.maketrans("█░", "#.")
+"""What bars are drawn with where a terminal has not the usual characters."""
 USER = re.compile(r"(?<=://)[^/?#]*@")
 """The name and password of an address, which are not shown."""
 STYLES = {"title": "bold", "quiet": "dim", "good": "green", "warning": "yellow", "": ""}
@@ -47,7 +49,7 @@ def main(chosen: argparse.Namespace) -> int:
         is_dumb = os.environ.get("TERM", "").lower() in DUMB
         if chosen.once or is_dumb or not sys.stdout.isatty():
             for line in lines_of(source.shown, None, first):
-                print_line(line.text)
+                print_line(fitting(line.text, sys.stdout.encoding))
             return 0
         watch(source, first, chosen.interval)
     except CommandError as error:
@@ -104,7 +106,8 @@ class Source:
                 max_response_len=LENGTH_MAX,
             )
         except (ClientError, OSError, ValueError) as error:
-            raise CommandError(f"cannot read {shown(url)}: {error}", FAILED_STATUS) from error
+            why = str(error).removeprefix(f"GET {url}: ")
+            raise CommandError(f"cannot read {shown(url)}: {why}", FAILED_STATUS) from error
 
 
 def shown(url: str) -> str:
@@ -128,13 +131,26 @@ def watch(source: Source, first: Reading, interval: float) -> None:
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             old = before if before is not now else None
-            lines = lines_of(source.shown, old, now, problem, console.width)
+            lines = [
+                line._replace(text=fitting(line.text, console.encoding))
+                for line in lines_of(source.shown, old, now, problem, console.width)
+            ]
             live.update(drawn(lines), refresh=True)
             time.sleep(interval)
             try:
                 before, now, problem = now, source.read(), ""
             except CommandError as error:
                 problem = f"asking on: {error}"
+
+
+def fitting(text: str, encoding: str | None) -> str:
+    """A text in characters that a terminal with this encoding has: bars of others, escapes."""
+    encoding = encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(BARS).encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def _end(number: int, frame: object) -> None:

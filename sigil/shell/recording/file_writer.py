@@ -22,7 +22,7 @@ from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from threading import Condition, Thread
-from time import monotonic
+from time import monotonic, time
 from typing import BinaryIO, NamedTuple
 
 from ...core.effects import SERVER_LOG
@@ -108,7 +108,8 @@ class FileWriter:
         self._file: McapFile | None = None
         self._is_begun = False
         """The beginning of the file is written, which is when the first batch has come."""
-        self._opened_at = 0.0
+        self._opened_at = self._opened_time = 0.0
+        """When the file was opened, on a clock that never goes back, and in seconds since 1970."""
         self._retry_at = 0.0
         self._figures_at = 0
         self._is_troubled = False
@@ -264,7 +265,7 @@ class FileWriter:
             why = error.strerror or error
             raise RecordingError(f"a recording cannot be written to {path}: {why}") from error
         self.path, self._file, self._is_begun = path, McapFile(file, self._longest), False
-        self._opened_at = monotonic()
+        self._opened_at, self._opened_time = monotonic(), time()
 
     def _ready_file(self, batch: Batch) -> McapFile:
         """The file that is written, with a beginning: that of the batch, if it has none."""
@@ -274,7 +275,9 @@ class FileWriter:
         assert file is not None
         if not self._is_begun:
             packed = self._packed(batch.start)
-            file.begin(self._about(), batch.start, packed, batch.begun)
+            begun = batch.begun or int(self._opened_time * 1e9)
+            about = self._about().replace(begun=min(self._opened_time, begun / 1e9))
+            file.begin(about, batch.start, packed, begun)
             self._is_begun = batch.is_joined = True
         return file
 

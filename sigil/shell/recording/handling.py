@@ -77,12 +77,19 @@ def differences(
         finally:
             await asking.end()
 
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _is_in_loop():
         return asyncio.run(compare())
     with ThreadPoolExecutor(1) as pool:  # a notebook: its own loop runs already
         return pool.submit(asyncio.run, compare()).result()
+
+
+def _is_in_loop() -> bool:
+    """True if this thread runs a loop of asyncio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class Asking(Controlling):

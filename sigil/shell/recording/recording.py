@@ -265,6 +265,13 @@ class Recording(Sequence[Server]):
         generation = conn if isinstance(conn, int) else conn.generation
         life = found.get(generation)
         if life is None or (isinstance(conn, Conn) and life.conn != conn):
-            known = f"{min(found)} to {max(found)}" if found else "none"
+            known = _names(sorted(found))
             raise UnknownConn(f"there is no connection {generation}: the recording has {known}")
         return life
+
+
+def _names(numbers: Sequence[int]) -> str:
+    """The numbers of connections, in short."""
+    if not numbers:
+        return "none"
+    return f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"only {numbers[0]}"

@@ -57,7 +57,10 @@ def test_what_is_no_server_of_sigil_is_a_sentence(
         port = closed.getsockname()[1]
     at = f"http://127.0.0.1:{server.port}"
     for url, sentence in (
-        (f"http://127.0.0.1:{port}", "cannot read http://127.0.0.1:"),
+        (
+            f"http://127.0.0.1:{port}",
+            f"cannot read http://127.0.0.1:{port}/metrics: the server cannot be connected to",
+        ),
         (f"{at}/page", "are no metrics of a server of sigil"),
         (f"{at}/nothing", "there are no metrics at"),
         (f"{at}/secret", "answers 401"),
@@ -112,13 +115,13 @@ def test_in_a_terminal_it_shows_what_is_now_and_goes_on_when_the_server_is_gone(
 
 @contextmanager
 def shown_in_terminal(
-    server: HttpServer, term: str, columns: int
+    server: HttpServer, term: str, columns: int, encoding: str = "utf-8"
 ) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     """`sigil top` in a terminal, and the other end of that."""
     screen, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
     line = (sys.executable, "-m", "sigil", "top", f"127.0.0.1:{server.port}", "--interval", "0.1")
-    environment = {**os.environ, "TERM": term}
+    environment = {**os.environ, "TERM": term, "PYTHONIOENCODING": encoding}
     process = subprocess.Popen(line, stdin=side, stdout=side, stderr=side, env=environment)
     os.close(side)
     try:
@@ -127,6 +130,20 @@ def shown_in_terminal(
         process.kill()
         process.wait()
         os.close(screen)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_in_a_terminal_without_blocks_the_bars_are_of_other_characters(
+    server: HttpServer, encoding: str
+) -> None:
+    with shown_in_terminal(server, "xterm", 80, encoding) as (process, screen):
+        shown_until(screen, b"ring      ........", b"")
+        shown_until(screen, b"/s")
+        assert process.poll() is None
+    line = (sys.executable, "-m", "sigil", "top", f"127.0.0.1:{server.port}", "--once")
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    printed = subprocess.run(line, capture_output=True, env=environment, check=True).stdout
+    assert b"ring      ........" in printed and b"\\u" not in printed
 
 
 def test_in_a_narrow_terminal_each_line_has_a_row_and_a_signal_gives_the_screen_back(

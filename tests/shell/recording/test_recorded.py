@@ -4,13 +4,14 @@ import http.client
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sigil import Callbacks, HttpServer, Request, Response, make_http_server
+from sigil import Callbacks, HttpServer, Request, Response, make_http_server, replay
 from sigil.core.server.state import Server
 from sigil.core.trace.plain import flatten
 from sigil.core.trace.turn import Turn
@@ -260,3 +261,18 @@ def test_what_makes_no_sense_of_the_last_turns_is_refused(wrong: dict[str, Any])
         Client(app).server.recorder(**wrong),
     ):
         raise AssertionError("it was not refused")
+
+
+def test_a_recording_says_when_it_began_though_nothing_happens_for_long(tmp_path: Path) -> None:
+    client = Client(app)
+    before = time.time()
+    with client.server.recording(tmp_path / "run.mcap"):
+        between = time.time()
+        client.get("/")
+    assert before <= replay(tmp_path / "run.mcap").about.begun <= between
+    with client.server.recorder() as recent:
+        before = time.time()
+        client.get("/")
+        between = time.time()
+        recent.write(tmp_path / "recent.mcap")
+    assert before <= replay(tmp_path / "recent.mcap").about.begun <= between
