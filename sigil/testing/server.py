@@ -48,6 +48,7 @@ from ..core.server.clock import next_deadline
 from ..core.server.fold import advance
 from ..core.server.state import NO_LAST_READS, ServerState, make_server
 from ..core.server.stats import Stats, stats
+from ..core.views.cards import server_card
 from ..shell.arguments import stop_event
 from ..shell.callbacks import Callbacks
 from ..shell.loop.engine import Advance, Engine
@@ -125,6 +126,13 @@ class MemoryServer(Recorded):
         self._engine.run_queue = self._application.run_queue
         self._engine.perform_work = self._perform_work
         self.set_spawn(self._loop.spawn)
+
+    def __repr__(self) -> str:
+        state = self._engine.snapshot
+        return f"<MemoryServer {state.running.name.lower()}, clients: {state.slots.used}>"
+
+    def _repr_html_(self) -> str:
+        return server_card(self._engine.snapshot.replace(now=self.now), "in memory")
 
     def _read_clock(self) -> float:
         """The time on the server's clock, in seconds."""

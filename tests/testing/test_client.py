@@ -781,3 +781,12 @@ def test_an_answer_is_a_plain_value() -> None:
     answer = Client(always(OK)).get("/")
     assert isinstance(answer, Answer)
     assert answer == Client(always(OK)).get("/")
+
+
+def test_a_server_in_memory_shows_itself_as_one_with_sockets_does() -> None:
+    client = Client(lambda request: Response.text("hello"))
+    client.get("/")
+    client.advance(3.0)
+    assert repr(client.server) == "<MemoryServer serving, clients: 1>"
+    card = client.server._repr_html_()
+    assert "HttpServer" in card and "in memory" in card and "serving" in card
