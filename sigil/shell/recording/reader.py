@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from os import PathLike, fspath
+from os import PathLike, fsdecode
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,9 +45,9 @@ def read_recording(path: str | PathLike[str]) -> RecordingParts:
     it says about itself. `RecordingError` for what is no recording, or is damaged.
     """
     require_packages()
-    name = fspath(path)
+    name = fsdecode(path)
     try:
-        return _read(Path(path))
+        return _read(Path(name))
     except OSError as error:
         why = error.strerror or error
         raise RecordingError(f"{name} cannot be read: {why}") from error

@@ -62,7 +62,7 @@ class RecentTurns:
         self._recorder: TurnRecorder | None = None
         self._path: str | PathLike[str] | None = None
         self._names: FileNames | None = None
-        self._reasons: frozenset[int] = frozenset()
+        self._reasons: frozenset[CloseReason] = frozenset()
         self._on_error = False
         self._pause = self._written_at = 0.0
         self._threads: dict[Thread, None] = {}
@@ -74,7 +74,7 @@ class RecentTurns:
     def write_when(
         self,
         path: str | PathLike[str],
-        reasons: Sequence[int],
+        reasons: frozenset[CloseReason],
         on_error: bool,
         pause: float,
     ) -> None:
@@ -82,7 +82,7 @@ class RecentTurns:
         `{number}` in its path is the number of the file.
         """
         self._names = FileNames(path)
-        self._reasons, self._on_error = frozenset(map(int, reasons)), on_error
+        self._reasons, self._on_error = reasons, on_error
         self._pause, self._written_at = pause, monotonic() - pause
 
     # -- what the recorder calls -------------------------------------------------------------------

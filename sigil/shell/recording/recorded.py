@@ -9,10 +9,9 @@ order. It does not know how turns are written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from math import isfinite
 from os import PathLike
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -57,8 +56,9 @@ def _parts_of(redact: Sequence[str] | str) -> Parts:
     from ...core.trace.redaction import redaction_of
     from ...core.trace.redactor import Redactor
     from .about_text import about_now
+    from .arguments import to_names
 
-    asked = tuple(redact.split(",") if isinstance(redact, str) else redact)
+    asked = to_names(redact)
     redaction = redaction_of(asked)
     if redaction is None:
         return Parts(partial(about_now, ()), flatten, None)
@@ -68,15 +68,6 @@ def _parts_of(redact: Sequence[str] | str) -> Parts:
 
 def _nothing() -> None:
     """Nothing more is to be done."""
-
-
-def _check_number(name: str, value: object, minimum: int) -> None:
-    """ValueError for an argument that is no number, or less than this; None is no bound."""
-    if value is None:
-        return
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not isfinite(value) or value < minimum:  # type: ignore[arg-type, operator]
-        raise ValueError(f"{name} is a number, {minimum} or more, not {value!r}")
 
 
 class Recorded(Controlling):
@@ -117,13 +108,12 @@ class Recorded(Controlling):
         ValueError for arguments that make no sense; ModuleNotFoundError without the packages of
         `sigil-http[record]`.
         """
+        from .arguments import check_rotation
         from .file_writer import FileWriter, Rotation
         from .names import FileNames
         from .turn_recorder import TurnRecorder
 
-        _check_number("max_len", max_len, 1)
-        _check_number("max_seconds", max_seconds, 0)
-        _check_number("keep", keep, 1)
+        check_rotation(max_len, max_seconds, keep)
         parts = _parts_of(redact)
         rotation = Rotation(max_len, max_seconds, keep)
         names = FileNames(path, rotation != Rotation())
@@ -144,7 +134,7 @@ class Recorded(Controlling):
         redact: Sequence[str] | str = (),
         max_len: int = MAX_KEPT_LEN,
         path: str | PathLike[str] | None = None,
-        reasons: Sequence[CloseReason] = (),
+        reasons: Iterable[CloseReason] = (),
         on_error: bool = True,
         pause: float = PAUSE_SECONDS,
     ) -> Iterator[RecentTurns]:
@@ -156,18 +146,23 @@ class Recorded(Controlling):
         and, unless `on_error` is false, when a handler, a callback or a stream raises: at most once
         in `pause` seconds. `{number}` in the path is the number of the file.
 
-        ModuleNotFoundError without the packages of `sigil-http[record]`.
+        RecordingError if there is no folder for such a file, or none may be written there;
+        TypeError and ValueError for arguments that make no sense; ModuleNotFoundError without the
+        packages of `sigil-http[record]`.
         """
+        from .arguments import check_folder, check_number, to_reasons
         from .recent import RecentTurns
         from .turn_recorder import TurnRecorder
 
-        _check_number("seconds", seconds, 0)
-        _check_number("max_len", max_len, 1)
-        _check_number("pause", pause, 0)
+        check_number("seconds", seconds, 0)
+        check_number("max_len", max_len, 1)
+        check_number("pause", pause, 0)
+        known = to_reasons(reasons, path)
         parts = _parts_of(redact)
         recent = RecentTurns(seconds, max_len, parts.about, parts.flatten)
         if path is not None:
-            recent.write_when(path, reasons, on_error, pause)
+            check_folder(path)
+            recent.write_when(path, known, on_error, pause)
         batch_len = max(1, min(BATCH_LEN, max_len // BATCHES))
         recorder = TurnRecorder(
             recent.take, parts.redactor, recent.look, batch_len, recent.note_raised

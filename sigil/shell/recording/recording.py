@@ -12,6 +12,7 @@ one, one by one.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from operator import index as as_index
 from typing import overload
 
 from ...core.conn import Conn
@@ -119,6 +120,7 @@ class Recording(Sequence[Server]):
         """The number of the state of this index, which may count from the end; IndexError if there
         is none.
         """
+        index = as_index(index)
         number = index + len(self) if index < 0 else index
         if not 0 <= number < len(self):
             count = len(self.turns)
@@ -148,6 +150,9 @@ class Recording(Sequence[Server]):
         At most log2(n) + 1 states are looked at. `NeverTrue` if it is true of none, and
         `PredicateFailed` if it raises.
         """
+
+        if not callable(predicate):
+            raise TypeError(f"a predicate is a function of a state, not {type(predicate).__name__}")
 
         def is_true(number: int) -> object:
             state = self._at(number)
@@ -185,6 +190,8 @@ class Recording(Sequence[Server]):
 
         ValueError for limits that make no sense, or another policy.
         """
+        if not isinstance(limits, Limits | None):
+            raise TypeError(f"limits are a Limits, not {type(limits).__name__}")
         given = self.first.limits if limits is None else without_aliases(limits)
         problem = check_limits(given) or (None if slow is None else check_slow(slow))
         if problem is not None:
@@ -261,6 +268,8 @@ class Recording(Sequence[Server]):
 
     def _life(self, conn: Conn | int) -> Life:
         """The life of a connection."""
+        if not isinstance(conn, Conn | int):
+            raise TypeError(f"a connection is named by a Conn or a number, not {conn!r}")
         found = self._all_lives()
         generation = conn if isinstance(conn, int) else conn.generation
         life = found.get(generation)

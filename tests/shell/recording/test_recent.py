@@ -170,7 +170,9 @@ def test_a_reason_has_them_written(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    client = Client(app, raise_errors=False)
-    with client.server.recorder(path=tmp_path / "nowhere" / "a.mcap"):
+    client, folder = Client(app, raise_errors=False), tmp_path / "folder"
+    folder.mkdir()
+    with client.server.recorder(path=folder / "a.mcap"):
+        folder.rmdir()
         client.get("/raise")
     assert "the last turns were not written: a recording cannot be written" in caplog.text

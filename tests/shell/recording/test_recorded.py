@@ -227,31 +227,6 @@ def test_a_process_that_is_forked_does_not_write_to_the_file(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "wrong",
-    [
-        {"max_len": 0},
-        {"max_len": "many"},
-        {"max_seconds": float("nan")},
-        {"max_seconds": -1},
-        {"keep": 0},
-        {"keep": True},
-        {"redact": ["two words"]},
-        {"redact": "body;cookie"},
-        {"redact": [1]},
-        {"redact": ["host"]},
-    ],
-    ids=str,
-)
-def test_what_makes_no_sense_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
-    with (
-        pytest.raises(ValueError, match=r" is a number, | cannot be redacted"),
-        Client(app).server.recording(tmp_path / "run.mcap", **wrong),
-    ):
-        raise AssertionError("it was not refused")
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    "wrong",
     [{"seconds": float("nan")}, {"seconds": -1}, {"max_len": 0}, {"pause": "long"}],
     ids=str,
 )
