@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from threading import Thread
+from threading import Thread, get_ident
 from time import monotonic
 
 from ...core.close_reasons import CloseReason
@@ -66,6 +66,8 @@ class RecentTurns:
         self._on_error = False
         self._pause = self._written_at = 0.0
         self._threads: dict[Thread, None] = {}
+        self._writing: set[int] = set()
+        """The threads that are about to write, or at it."""
 
     def belongs_to(self, recorder: TurnRecorder) -> None:
         """Have the batches of this recorder."""
@@ -151,8 +153,20 @@ class RecentTurns:
         happened.
 
         A signal handler that interrupts a turn has it written behind that by a thread of its own,
-        which logs that it was, or why not.
+        which logs that it was, or why not. One that interrupts this very function on its thread is
+        refused: it would wait for a thread that waits for what was interrupted.
         """
+        writer = get_ident()
+        if writer in self._writing:
+            raise RecordingError("the last turns are being written by what this has interrupted")
+        self._writing.add(writer)
+        try:
+            return self._write(path)
+        finally:
+            self._writing.discard(writer)
+
+    def _write(self, path: str | PathLike[str]) -> Path:
+        """`write`, by a thread that is not at it already."""
         recorder = self._recorder
         if self._lock.is_own or (recorder is not None and recorder.lock.is_own):
             path = FileNames(path).next()

@@ -16,7 +16,9 @@ from types import FrameType
 from typing import Any
 
 from sigil import Request, Response
+from sigil.shell.recording.errors import RecordingError
 from sigil.shell.recording.reader import read_recording
+from sigil.shell.recording.recent import RecentTurns
 from sigil.testing import Client
 from tests.support.builds import needs_pure_sources
 from tests.support.replaying import replayed
@@ -116,6 +118,14 @@ def test_the_last_turns_may_be_written_by_what_interrupts_them(tmp_path: Path) -
     assert at_every_call(tmp_path, deeds) > 20
 
 
+def write_or_be_refused(recent: RecentTurns, path: Path) -> None:
+    """Write the last turns, or be told in a sentence why that cannot be here."""
+    try:
+        recent.write(path)
+    except RecordingError as error:
+        assert "by what this has interrupted" in str(error)
+
+
 @needs_pure_sources
 def test_what_writes_the_last_turns_may_be_interrupted_by_the_same(tmp_path: Path) -> None:
     count, has_fired = 0, True
@@ -123,10 +133,11 @@ def test_what_writes_the_last_turns_may_be_interrupted_by_the_same(tmp_path: Pat
         client = Client(app)
         with client.server.recorder() as recent:
             client.get("/")
-            deed = Interrupted(count, lambda: recent.write(tmp_path / "b.mcap"))
+            deed = Interrupted(count, lambda: write_or_be_refused(recent, tmp_path / "b.mcap"))
             with deed:
                 recent.write(tmp_path / "a.mcap")
             has_fired = deed.has_fired
+        assert (tmp_path / "a.mcap").exists()
         wait_for_threads()
         for path in sorted(tmp_path.iterdir()):
             replayed(read_recording(path))
