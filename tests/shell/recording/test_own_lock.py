@@ -2,7 +2,7 @@
 
 Theory: a signal handler runs between any two bytecodes of the thread that ticks, and so does a
 profile function, which is called at each call and return of a function. So one that does what a
-handler would do, at each of them in turn, is a signal at the worst of moments, whichever that is.
+handler would do, at each of those of sigil's in turn, is a signal at the worst of moments.
 
 Rules: every file that comes of it is read, and is run again to the byte. Nobody waits for himself.
 """
@@ -24,6 +24,8 @@ from tests.support.builds import needs_pure_sources
 from tests.support.replaying import replayed
 from tests.support.servers import PATIENCE
 
+SIGIL = "sigil."
+"""What is interrupted: functions of modules whose names begin so."""
 STEP = 11
 """At each of so many calls and returns: prime, so that it is not the same place of every turn."""
 
@@ -48,8 +50,8 @@ class Interrupted:
         sys.setprofile(None)
 
     def _look(self, frame: FrameType, event: str, argument: Any) -> None:
-        if self.has_fired:
-            return
+        if self.has_fired or not frame.f_globals.get("__name__", "").startswith(SIGIL):
+            return  # within logging or threading, whose locks nobody can know of
         self._left -= 1
         if self._left < 0:
             self.has_fired = True
