@@ -67,7 +67,9 @@ def merge(defaults: Merged, headers: "Mapping[str, str] | Headers | Iterable[Pai
         given = headers
     else:
         given = tuple(headers.items()) if type(headers) is dict else to_pairs(headers)
-    count = remembered_count(given) if defaults.may_be_remembered else 0
+    if not defaults.may_be_remembered:
+        return merge_pairs(defaults.pairs, given)
+    count = remembered_count(given)
     if count == len(given):
         return _merge_remembered(defaults.pairs, given)
     return _merge_behind(defaults, given, count) if count else merge_pairs(defaults.pairs, given)

@@ -140,6 +140,12 @@ def test_what_is_merged_does_not_depend_on_what_is_remembered(
         assert merge(defaults, pairs)[:2] == anew[:2]
 
 
+def test_default_fields_with_a_secret_are_not_remembered_with_no_others() -> None:
+    defaults = merge(NONE, (("Location", "/welcome?token=a"),))
+    assert merge(defaults, ()) == merge(defaults, iter(()))
+    assert merge(defaults, ()) is not merge(defaults, ())
+
+
 def test_the_fields_before_a_secret_are_remembered_and_it_is_not() -> None:
     pairs = (("X-A", "b"), ("Vary", "Cookie"), ("Set-Cookie", "a=b"), ("Content-Type", "text/csv"))
     assert remembered_count(pairs) == 2
