@@ -1,5 +1,5 @@
-"""What all tests share: Hypothesis without a clock, whether a skip is accepted, and a collector
-that does not look at the tests themselves.
+"""What all tests share: Hypothesis without a clock, whether a skip is accepted, a collector that
+does not look at the tests themselves, and Ctrl-C.
 
 Theory: a noisy machine is not a slow program, so no example has a deadline. A test that is skipped
 proves nothing, and nobody reads the list of them, so where SIGIL_NO_SKIPS is set, as in `.ci/run`,
@@ -13,11 +13,16 @@ that is expected (xfail) is no skip: that test has run.
 
 import gc
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# A shell starts what is behind in it with SIGINT ignored, and so would be whatever tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("sigil", deadline=None)
 settings.load_profile("sigil")

@@ -103,7 +103,8 @@ def test_in_a_terminal_it_shows_what_is_now_and_goes_on_when_the_server_is_gone(
     with again.serve_in_thread():
         shown_until(screen, b"serving for", shown_until(screen, b"/s"))
         process.send_signal(signal.SIGINT)
-        while process.poll() is None:  # it may have more to say
+        end = time.monotonic() + PATIENCE_S
+        while process.poll() is None and time.monotonic() < end:  # it may have more to say
             if select.select([screen], [], [], 0.05)[0]:
                 try:
                     os.read(screen, 65_536)
